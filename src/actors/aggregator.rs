@@ -1,0 +1,190 @@
+//! The aggregator: takes in what scrapers bring, closes windows, sends them to the sinks, answers questions. Every
+//! decision is [`Rollup`]'s.
+
+use crate::clock::Clock;
+use crate::messages::{Ask, AskState, ClusterState, Drain, Export, InventoryChanged, Scraped};
+use crate::model::entity::Name;
+use crate::model::time::Window;
+use crate::rollup::Rollup;
+use crate::rollup::cluster::Batch;
+use crate::telemetry::{Telemetry, gauge};
+use actix::prelude::*;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often it looks whether a window's time is up.
+const LOOK: Duration = Duration::from_millis(250);
+/// How many messages may wait, beside one for each sender.
+const MAILBOX: usize = 1_024;
+
+/// What is remembered of one cluster beside its history.
+#[derive(Clone, Debug, Default)]
+struct Standing {
+    discovered: bool,
+    unusable: usize,
+    answered: usize,
+    last: Option<(Window, Duration)>,
+}
+
+/// The aggregator.
+pub struct Aggregator {
+    rollup: Rollup,
+    names: Vec<Name>,
+    standing: Vec<Standing>,
+    exporters: Vec<(String, Recipient<Export>)>,
+    clock: Clock,
+    telemetry: Telemetry,
+}
+
+#[derive(Clone, Copy, Message)]
+#[rtype(result = "()")]
+struct Look;
+
+impl Aggregator {
+    /// An aggregator of these clusters that feeds these exporters, each with its sink's name.
+    pub fn new(
+        rollup: Rollup,
+        names: Vec<Name>,
+        exporters: Vec<(String, Recipient<Export>)>,
+        clock: Clock,
+        telemetry: Telemetry,
+    ) -> Self {
+        let standing = vec![Standing::default(); names.len()];
+        Self { rollup, names, standing, exporters, clock, telemetry }
+    }
+
+    fn close_due(&mut self) {
+        for batch in self.rollup.close_due(self.clock.now(), self.clock.uptime()) {
+            self.closed(Arc::new(batch));
+        }
+    }
+
+    fn closed(&mut self, batch: Arc<Batch>) {
+        let cluster: &str = &batch.cluster;
+        self.telemetry.windows.of([cluster]).inc();
+        self.telemetry.carried.of([cluster]).set(gauge(batch.carried));
+        self.telemetry.missing.of([cluster]).set(gauge(batch.missing));
+        let at = self.names.iter().position(|name| *name == batch.cluster);
+        if let Some(standing) = at.and_then(|at| self.standing.get_mut(at)) {
+            standing.answered = batch.nodes.len();
+            if !batch.nodes.is_empty() {
+                standing.last = Some((batch.window, self.clock.uptime()));
+                self.telemetry.last_window.of([cluster]).set(batch.window.end().seconds());
+            }
+        }
+        for (name, held, _) in self.rollup.held() {
+            self.telemetry.entities.of([name]).set(gauge(held.entities));
+            self.telemetry.points.of([name]).set(gauge(held.points));
+            self.telemetry.blocks.of([name]).set(gauge(held.blocks));
+            self.telemetry.history_bytes.of([name]).set(gauge(held.bytes));
+        }
+        if batch.sums.is_none() {
+            return;
+        }
+        for (sink, exporter) in &self.exporters {
+            if exporter.try_send(Export(batch.clone())).is_err() {
+                self.telemetry.exports.of([sink, "dropped_exporter_busy"]).inc();
+            }
+        }
+    }
+}
+
+impl Actor for Aggregator {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Context<Self>) {
+        context.set_mailbox_capacity(MAILBOX);
+        context.notify_later(Look, LOOK);
+    }
+}
+
+impl Handler<Look> for Aggregator {
+    type Result = ();
+
+    fn handle(&mut self, look: Look, context: &mut Context<Self>) {
+        if let Some(step) = self.clock.follow() {
+            self.telemetry.clock_steps.inc();
+            log::warn!("the machine's clock stepped by {} ms; following it", step / 1_000_000);
+        }
+        self.close_due();
+        context.notify_later(look, LOOK);
+    }
+}
+
+impl Handler<InventoryChanged> for Aggregator {
+    type Result = ();
+
+    fn handle(&mut self, changed: InventoryChanged, _: &mut Context<Self>) {
+        let now = self.clock.now();
+        if let Some(standing) = self.standing.get_mut(usize::from(changed.cluster.0)) {
+            standing.discovered = true;
+            standing.unusable = changed.unusable.len();
+        }
+        self.rollup.expect(changed.cluster, changed.scraped, now);
+    }
+}
+
+impl Handler<Scraped> for Aggregator {
+    type Result = ();
+
+    fn handle(&mut self, scraped: Scraped, _: &mut Context<Self>) {
+        let began = self.clock.uptime();
+        let cluster = self.names.get(usize::from(scraped.cluster.0)).cloned().unwrap_or_default();
+        let outcome = match scraped.outcome {
+            Ok(took) => {
+                self.telemetry.tally(&took.tally);
+                self.rollup.took(scraped.cluster, &scraped.node, took.block, took.sums, began);
+                "ok"
+            }
+            Err(missed) => {
+                self.rollup.missed(scraped.cluster, &scraped.node, scraped.window);
+                missed.as_label()
+            }
+        };
+        self.telemetry.scrapes.of([&cluster, outcome]).inc();
+        if self.rollup.all_answered(scraped.cluster, scraped.window) {
+            self.close_due();
+        }
+        self.telemetry.handling.observe(self.clock.uptime().saturating_sub(began));
+    }
+}
+
+impl Handler<Ask> for Aggregator {
+    type Result = MessageResult<Ask>;
+
+    fn handle(&mut self, ask: Ask, _: &mut Context<Self>) -> Self::Result {
+        let began = self.clock.uptime();
+        let answer = self.rollup.answer(ask.cluster, &ask.query);
+        self.telemetry.handling.observe(self.clock.uptime().saturating_sub(began));
+        MessageResult(answer)
+    }
+}
+
+impl Handler<AskState> for Aggregator {
+    type Result = MessageResult<AskState>;
+
+    fn handle(&mut self, _: AskState, _: &mut Context<Self>) -> Self::Result {
+        let now = self.clock.uptime();
+        let states =
+            self.rollup.held().zip(&self.standing).map(|((name, held, scraped), standing)| ClusterState {
+                name: name.clone(),
+                discovered: standing.discovered,
+                scraped,
+                unusable: standing.unusable,
+                answered: standing.answered,
+                last_window: standing.last.map(|(window, _)| window),
+                age: standing.last.map(|(_, at)| now.saturating_sub(at)),
+                held,
+            });
+        MessageResult(states.collect())
+    }
+}
+
+impl Handler<Drain> for Aggregator {
+    type Result = ();
+
+    /// Closes what is due; questions are answered until the end.
+    fn handle(&mut self, _: Drain, _: &mut Context<Self>) {
+        self.close_due();
+    }
+}

@@ -1,0 +1,270 @@
+//! One cluster's discovery: follows what the API server's watches tell and keeps one scraper for each usable node. How
+//! a scraper is made is left to `topology`.
+
+use crate::client::kubernetes::Told;
+use crate::clock::Clock;
+use crate::messages::{Assigned, Drain, InventoryChanged, Retired, WhichAreForeign};
+use crate::model::Map;
+use crate::model::entity::{ClusterId, Name};
+use crate::model::inventory::{Inventory, NodeInventory, PodName, Unusable};
+use crate::telemetry::{Telemetry, gauge};
+use actix::prelude::*;
+use futures_util::stream::BoxStream;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long changes are gathered before scrapers hear of them: a rolling update makes dozens a second.
+const GATHER: Duration = Duration::from_millis(100);
+/// How long scraping waits for the list of pods once the nodes are known.
+const WAIT_FOR_PODS: Duration = Duration::from_secs(5);
+/// How often a drain looks whether the scrapers are done.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// The addresses of one scraper.
+#[derive(Clone, Debug)]
+pub struct ScraperHandle {
+    /// Told what to scrape by.
+    pub assigned: Recipient<Assigned>,
+    /// Told to end.
+    pub retired: Recipient<Retired>,
+    /// Told to finish.
+    pub drain: Recipient<Drain>,
+}
+
+/// Makes a scraper for a node.
+pub type MakeScraper = Box<dyn Fn(Arc<NodeInventory>, Recipient<WhichAreForeign>) -> ScraperHandle>;
+
+/// One cluster's discovery.
+pub struct Discovery {
+    cluster: ClusterId,
+    name: Name,
+    told: Option<BoxStream<'static, Told>>,
+    make_scraper: MakeScraper,
+    aggregator: Recipient<InventoryChanged>,
+    clock: Clock,
+    telemetry: Telemetry,
+    inventory: Inventory,
+    scrapers: Map<Name, ScraperHandle>,
+    unusable: Map<Name, Unusable>,
+    failing: Map<&'static str, String>,
+    nodes_since: Option<Duration>,
+    gathering: bool,
+    draining: bool,
+}
+
+/// Time to act on what was gathered.
+#[derive(Clone, Copy, Message)]
+#[rtype(result = "()")]
+struct Flush;
+
+impl Discovery {
+    /// A discovery that follows `told`.
+    pub fn new(
+        cluster: ClusterId,
+        name: Name,
+        told: BoxStream<'static, Told>,
+        make_scraper: MakeScraper,
+        aggregator: Recipient<InventoryChanged>,
+        clock: Clock,
+        telemetry: Telemetry,
+    ) -> Self {
+        Self {
+            cluster,
+            name,
+            told: Some(told),
+            make_scraper,
+            aggregator,
+            clock,
+            telemetry,
+            inventory: Inventory::default(),
+            scrapers: Map::default(),
+            unusable: Map::default(),
+            failing: Map::default(),
+            nodes_since: None,
+            gathering: false,
+            draining: false,
+        }
+    }
+
+    fn gather(&mut self, context: &mut Context<Self>) {
+        if !self.gathering {
+            self.gathering = true;
+            context.notify_later(Flush, GATHER);
+        }
+    }
+
+    /// Says once that a watch fails and once that it works again.
+    fn note(&mut self, kind: &'static str, failure: Option<String>) {
+        match failure {
+            Some(why) => {
+                self.telemetry.watch_failures.of([&self.name, kind]).inc();
+                if self.failing.insert(kind, why.clone()).is_none() {
+                    log::warn!("{}: watching {kind} fails, trying again: {why}", self.name);
+                }
+            }
+            None => {
+                if self.failing.remove(kind).is_some() {
+                    log::info!("{}: watching {kind} works again", self.name);
+                }
+            }
+        }
+    }
+
+    /// Whether enough is known to scrape: nodes and pods, or nodes for a while.
+    fn is_ready(&mut self) -> bool {
+        if !self.inventory.nodes_known() {
+            return false;
+        }
+        let now = self.clock.uptime();
+        let since = *self.nodes_since.get_or_insert(now);
+        self.inventory.is_complete() || now.saturating_sub(since) >= WAIT_FOR_PODS
+    }
+
+    /// Brings the scrapers in line with one node. False where one could not be told.
+    fn follow(&mut self, node: &Name, context: &mut Context<Self>) -> bool {
+        let inventory = self.inventory.of_node(node);
+        let unusable = inventory.as_ref().and_then(|inventory| inventory.node.address.err());
+        match (unusable, self.unusable.get(node)) {
+            (Some(reason), before) if before != Some(&reason) => {
+                log::warn!("{}: node {node} is not scraped: {}", self.name, reason.as_label());
+                self.unusable.insert(node.clone(), reason);
+            }
+            (None, Some(_)) => {
+                if inventory.is_some() {
+                    log::info!("{}: node {node} is scraped again", self.name);
+                }
+                self.unusable.remove(node);
+            }
+            _ => {}
+        }
+        match (inventory.filter(|_| unusable.is_none()), self.scrapers.get(node)) {
+            (Some(inventory), Some(scraper)) => {
+                scraper.assigned.try_send(Assigned(Arc::new(inventory))).is_ok()
+            }
+            (Some(inventory), None) => {
+                let scraper = (self.make_scraper)(Arc::new(inventory), context.address().recipient());
+                self.scrapers.insert(node.clone(), scraper);
+                true
+            }
+            (None, Some(scraper)) => {
+                let told = scraper.retired.try_send(Retired).is_ok();
+                if told {
+                    self.scrapers.remove(node);
+                }
+                told
+            }
+            (None, None) => true,
+        }
+    }
+
+    fn tell_aggregator(&self) -> bool {
+        let (nodes, pods, namespaces) = self.inventory.counts();
+        let name: &str = &self.name;
+        let count = |reason| gauge(self.unusable.values().filter(|each| **each == reason).count());
+        self.telemetry.nodes.of([name, "scraped"]).set(gauge(self.scrapers.len()));
+        self.telemetry.nodes.of([name, "known"]).set(gauge(nodes));
+        for reason in [Unusable::NotReady, Unusable::NoAddress] {
+            self.telemetry.nodes.of([name, reason.as_label()]).set(count(reason));
+        }
+        self.telemetry.pods.of([name]).set(gauge(pods));
+        self.telemetry.namespaces.of([name]).set(gauge(namespaces));
+        let changed = InventoryChanged {
+            cluster: self.cluster,
+            scraped: self.scrapers.keys().cloned().collect(),
+            unusable: self.unusable.iter().map(|(name, reason)| (name.clone(), *reason)).collect(),
+            pods,
+            namespaces,
+        };
+        self.aggregator.try_send(changed).is_ok()
+    }
+}
+
+impl Actor for Discovery {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Context<Self>) {
+        if let Some(told) = self.told.take() {
+            context.add_stream(told);
+        }
+    }
+}
+
+impl StreamHandler<Told> for Discovery {
+    fn handle(&mut self, told: Told, context: &mut Context<Self>) {
+        match told {
+            Told::Node(change) => {
+                self.note("nodes", None);
+                self.inventory.node(change);
+            }
+            Told::Pod(change) => {
+                self.note("pods", None);
+                self.inventory.pod(change);
+            }
+            Told::Namespace(change) => {
+                self.note("namespaces", None);
+                self.inventory.namespace(change);
+            }
+            Told::Failed(kind, why) => self.note(kind, Some(why)),
+        }
+        self.gather(context);
+    }
+
+    /// The watches never end by themselves; where a test's do, what was found stays.
+    fn finished(&mut self, _: &mut Context<Self>) {}
+}
+
+impl Handler<Flush> for Discovery {
+    type Result = ();
+
+    fn handle(&mut self, _: Flush, context: &mut Context<Self>) {
+        self.gathering = false;
+        if self.draining {
+            return;
+        }
+        if !self.is_ready() {
+            if self.nodes_since.is_some() {
+                self.gather(context);
+            }
+            return;
+        }
+        let touched = self.inventory.take_touched();
+        let mut again = Vec::new();
+        for node in touched {
+            if !self.follow(&node, context) {
+                again.push(node);
+            }
+        }
+        let told = self.tell_aggregator();
+        if !told || !again.is_empty() {
+            self.inventory.touch(again);
+            self.gather(context);
+        }
+    }
+}
+
+impl Handler<WhichAreForeign> for Discovery {
+    type Result = MessageResult<WhichAreForeign>;
+
+    fn handle(&mut self, ask: WhichAreForeign, _: &mut Context<Self>) -> Self::Result {
+        let foreign = |pod: &PodName| self.inventory.node_of(pod).is_some_and(|node| *node != ask.node);
+        MessageResult(ask.pods.into_iter().filter(foreign).collect())
+    }
+}
+
+impl Handler<Drain> for Discovery {
+    type Result = ResponseFuture<()>;
+
+    /// Answered once every scraper has finished what it had begun.
+    fn handle(&mut self, drain: Drain, _: &mut Context<Self>) -> Self::Result {
+        self.draining = true;
+        let scrapers: Vec<ScraperHandle> = self.scrapers.drain().map(|(_, scraper)| scraper).collect();
+        // One that cannot be told now is ended with its thread.
+        let told: Vec<_> =
+            scrapers.into_iter().filter(|scraper| scraper.drain.try_send(drain).is_ok()).collect();
+        Box::pin(async move {
+            while told.iter().any(|scraper| scraper.drain.connected()) {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        })
+    }
+}

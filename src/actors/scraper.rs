@@ -1,0 +1,269 @@
+//! One node's scraper: asks its kubelet once a window, makes the answer a block, sends it on. When the turn comes is
+//! left to [`Schedule`], what a block is to `rollup`.
+
+use crate::client::kubelet::{Fetch, FetchError, Fetching};
+use crate::clock::Clock;
+use crate::messages::{Assigned, Drain, Missed, Retired, Scraped, Took, WhichAreForeign};
+use crate::model::Set;
+use crate::model::entity::{ClusterId, Name};
+use crate::model::inventory::{NodeInventory, PodName};
+use crate::model::time::{Timestamp, Window};
+use crate::rollup::block::Block;
+use crate::rollup::node::{Answer, Assembled, assemble, unknown_pods};
+use crate::rollup::schedule::Schedule;
+use crate::sources::Format;
+use crate::telemetry::{Telemetry, guarded};
+use actix::prelude::*;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long the aggregator and discovery may take to receive a message.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What every scraper of one source needs.
+#[derive(Clone)]
+pub struct Shared {
+    /// Whose nodes.
+    pub cluster: ClusterId,
+    /// The cluster's name.
+    pub cluster_name: Name,
+    /// What kubelets are asked and how they are understood.
+    pub format: Arc<dyn Format>,
+    /// The timetable.
+    pub schedule: Schedule,
+    /// The time.
+    pub clock: Clock,
+    /// The counters.
+    pub telemetry: Telemetry,
+    /// Where blocks go.
+    pub aggregator: Recipient<Scraped>,
+}
+
+/// One node's scraper.
+pub struct Scraper {
+    shared: Shared,
+    fetch: Box<dyn Fetch>,
+    discovery: Recipient<WhichAreForeign>,
+    inventory: Arc<NodeInventory>,
+    offset: Duration,
+    last: Option<Window>,
+    previous: Option<Arc<Block>>,
+    in_flight: Option<SpawnHandle>,
+    ailing: Option<Missed>,
+    draining: bool,
+}
+
+/// Its turn for a window.
+#[derive(Clone, Copy, Message)]
+#[rtype(result = "()")]
+struct Turn(Window);
+
+impl Scraper {
+    /// A scraper for the node of this inventory.
+    pub fn new(
+        shared: Shared,
+        fetch: Box<dyn Fetch>,
+        discovery: Recipient<WhichAreForeign>,
+        inventory: Arc<NodeInventory>,
+    ) -> Self {
+        let offset = shared.schedule.offset(&shared.cluster_name, &inventory.node.name);
+        Self {
+            shared,
+            fetch,
+            discovery,
+            inventory,
+            offset,
+            last: None,
+            previous: None,
+            in_flight: None,
+            ailing: None,
+            draining: false,
+        }
+    }
+
+    fn wait_for_turn(&self, last: Window, context: &mut Context<Self>) {
+        let (window, wait) = self.shared.schedule.next_turn(self.shared.clock.now(), self.offset, last);
+        context.notify_later(Turn(window), wait);
+    }
+
+    fn report(&self, window: Window, outcome: Result<Took, Missed>) -> impl Future<Output = ()> + use<> {
+        let message =
+            Scraped { cluster: self.shared.cluster, node: self.inventory.node.name.clone(), window, outcome };
+        let (aggregator, telemetry) = (self.shared.aggregator.clone(), self.shared.telemetry.clone());
+        async move {
+            let depth = telemetry.mailbox.of(["aggregator"]);
+            depth.inc();
+            let sent = tokio::time::timeout(PATIENCE, aggregator.send(message)).await;
+            depth.dec();
+            if !matches!(sent, Ok(Ok(()))) {
+                telemetry.dropped.of(["scrape", "aggregator_busy"]).inc();
+            }
+        }
+    }
+
+    /// Says once that a node fails and once that it answers again.
+    fn note(&mut self, outcome: Result<(), (Missed, String)>) {
+        let (node, address) = (&self.inventory.node.name, self.inventory.node.address);
+        let address = address.map_or_else(|_| "no address".to_owned(), |address| address.to_string());
+        match outcome {
+            Ok(()) => {
+                if self.ailing.take().is_some() {
+                    log::info!("node {node} ({address}): answers again");
+                }
+            }
+            Err((missed, why)) => {
+                if self.ailing.replace(missed) != Some(missed) {
+                    log::warn!("node {node} ({address}): {why}");
+                }
+            }
+        }
+    }
+}
+
+/// What one scrape works with, off the actor.
+struct Job {
+    shared: Shared,
+    fetching: Fetching,
+    discovery: Recipient<WhichAreForeign>,
+    inventory: Arc<NodeInventory>,
+    previous: Option<Arc<Block>>,
+    window: Window,
+    scraped_at: Timestamp,
+}
+
+impl Job {
+    async fn run(self) -> Result<Took, (Missed, String)> {
+        let asked = self.shared.clock.uptime();
+        let body = self.fetching.await.map_err(|error: FetchError| (error.missed(), error.to_string()))?;
+        let duration = self.shared.clock.uptime().saturating_sub(asked);
+        self.shared.telemetry.scrape_seconds.observe(duration);
+        self.shared.telemetry.scrape_bytes.inc_by(u64::try_from(body.len()).unwrap_or(0));
+        let read = |foreign: Option<&Set<PodName>>| {
+            let mut made = Err(Vec::new());
+            let result = guarded(|| {
+                self.shared.format.read(&body, &mut |report| {
+                    let unknown = unknown_pods(report, &self.inventory);
+                    made = match foreign {
+                        None if !unknown.is_empty() => Err(unknown),
+                        foreign => Ok(assemble(&Answer {
+                            report,
+                            inventory: &self.inventory,
+                            foreign: foreign.unwrap_or(&Set::default()),
+                            previous: self.previous.as_deref(),
+                            window: self.window,
+                            scraped_at: self.scraped_at,
+                        })),
+                    };
+                })
+            });
+            match result {
+                None => {
+                    Err((Missed::Panicked, "decoding the answer panicked; please report this".to_owned()))
+                }
+                Some(Err(error)) => Err((Missed::Undecodable, error.to_string())),
+                Some(Ok(())) => Ok(made),
+            }
+        };
+        let made = match read(None)? {
+            Ok(made) => made,
+            Err(unknown) => {
+                let node = self.inventory.node.name.clone();
+                let ask = self.discovery.send(WhichAreForeign { node, pods: unknown });
+                // Where discovery does not answer, the pods count: better a pod too many than a node too few.
+                let foreign =
+                    tokio::time::timeout(PATIENCE, ask).await.ok().and_then(Result::ok).unwrap_or_default();
+                let foreign: Set<PodName> = foreign.into_iter().collect();
+                let made = read(Some(&foreign))?;
+                made.map_err(|_| (Missed::Undecodable, "the answer could not be read twice".to_owned()))?
+            }
+        };
+        let Assembled { block, sums, tally } = made;
+        Ok(Took { block: Arc::new(block), sums: Arc::new(sums), tally, duration, bytes: body.len() })
+    }
+}
+
+impl Actor for Scraper {
+    type Context = Context<Self>;
+
+    /// The first turn comes at once, for the window that has just ended, so that there is something to see.
+    fn started(&mut self, context: &mut Context<Self>) {
+        let node = &self.inventory.node.name;
+        let delay = self.shared.schedule.first_delay(&self.shared.cluster_name, node);
+        let window = self.shared.schedule.resolution().last_ended(self.shared.clock.now());
+        context.notify_later(Turn(window), delay);
+    }
+}
+
+impl Handler<Turn> for Scraper {
+    type Result = ();
+
+    fn handle(&mut self, Turn(window): Turn, context: &mut Context<Self>) {
+        if self.draining {
+            return;
+        }
+        self.last = Some(window);
+        self.wait_for_turn(window, context);
+        if self.in_flight.is_some() {
+            context.spawn(self.report(window, Err(Missed::Overrun)).into_actor(self));
+            return;
+        }
+        let Ok(address) = self.inventory.node.address else { return };
+        let job = Job {
+            shared: self.shared.clone(),
+            fetching: self.fetch.fetch(address, self.shared.format.path(), self.shared.schedule.deadline()),
+            discovery: self.discovery.clone(),
+            inventory: self.inventory.clone(),
+            previous: self.previous.clone(),
+            window,
+            scraped_at: self.shared.clock.now(),
+        };
+        let done = job.run().into_actor(self).then(move |outcome, scraper, _| {
+            let outcome = match outcome {
+                Ok(took) => {
+                    scraper.previous = Some(took.block.clone());
+                    scraper.note(Ok(()));
+                    Ok(took)
+                }
+                Err((missed, why)) => {
+                    scraper.note(Err((missed, why)));
+                    Err(missed)
+                }
+            };
+            scraper.report(window, outcome).into_actor(scraper)
+        });
+        self.in_flight = Some(context.spawn(done.map(|(), scraper, context| {
+            scraper.in_flight = None;
+            if scraper.draining {
+                context.stop();
+            }
+        })));
+    }
+}
+
+impl Handler<Assigned> for Scraper {
+    type Result = ();
+
+    fn handle(&mut self, Assigned(inventory): Assigned, _: &mut Context<Self>) {
+        self.inventory = inventory;
+    }
+}
+
+impl Handler<Retired> for Scraper {
+    type Result = ();
+
+    fn handle(&mut self, _: Retired, context: &mut Context<Self>) {
+        context.stop();
+    }
+}
+
+impl Handler<Drain> for Scraper {
+    type Result = ();
+
+    /// What is under way is finished, nothing more is begun.
+    fn handle(&mut self, _: Drain, context: &mut Context<Self>) {
+        self.draining = true;
+        if self.in_flight.is_none() {
+            context.stop();
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! Every answer that is no success, in one place: text, as Heapster's were.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ContentType, RETRY_AFTER};
+use actix_web::{HttpResponse, ResponseError};
+
+/// Why a request gets no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// A time that is none.
+    #[error(
+        "{parameter} argument cannot be parsed: {value:?} is no RFC 3339 time; give one such as 2016-03-31T10:01:00Z, \
+         and send the + of an offset as %2B"
+    )]
+    BadTime {
+        /// Which parameter.
+        parameter: &'static str,
+        /// Its value.
+        value: String,
+    },
+    /// A pair of label and value that is none.
+    #[error("invalid label pair {0:?} in labels; give label:value,label:value")]
+    BadLabels(String),
+    /// A path that cannot be decoded.
+    #[error("the path cannot be decoded: {0}")]
+    BadPath(String),
+    /// Too many questions wait already.
+    #[error("too many questions are waiting; try again")]
+    Busy,
+    /// No answer in time.
+    #[error("no answer in time; try again")]
+    Late,
+    /// The process is ending.
+    #[error("shutting down")]
+    Ended,
+}
+
+impl ApiError {
+    /// The outcome as a label of `/metrics`.
+    pub const fn as_label(&self) -> &'static str {
+        match self {
+            Self::BadTime { .. } | Self::BadLabels(_) | Self::BadPath(_) => "bad_request",
+            Self::Busy => "busy",
+            Self::Late => "late",
+            Self::Ended => "ended",
+        }
+    }
+}
+
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        match self {
+            Self::BadTime { .. } | Self::BadLabels(_) | Self::BadPath(_) => StatusCode::BAD_REQUEST,
+            Self::Busy | Self::Late | Self::Ended => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut response = HttpResponse::build(self.status_code());
+        response.content_type(ContentType::plaintext());
+        if self.status_code() == StatusCode::SERVICE_UNAVAILABLE {
+            response.insert_header((RETRY_AFTER, "1"));
+        }
+        response.body(self.to_string())
+    }
+}
+
+/// A path that there is not.
+pub async fn not_found() -> HttpResponse {
+    HttpResponse::NotFound().content_type(ContentType::plaintext()).body("404: Page Not Found")
+}
+
+/// Another method than GET.
+pub async fn method_not_allowed() -> HttpResponse {
+    HttpResponse::MethodNotAllowed().content_type(ContentType::plaintext()).body("405: Method Not Allowed")
+}

@@ -1,0 +1,111 @@
+//! Whether it lives, is ready, and has fresh data: Kubernetes' probes, in the form of its own components, with reasons.
+
+use super::Api;
+use crate::messages::ClusterState;
+use actix_web::http::header::ContentType;
+use actix_web::{HttpRequest, HttpResponse, web};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// One thing that was looked at: its name, and what is wrong.
+type Check = (String, Result<(), String>);
+
+/// `/livez`: whether the aggregator answers. Restarting helps against nothing else.
+pub async fn livez(api: web::Data<Api>, request: HttpRequest) -> HttpResponse {
+    let aggregator = api.states().await.map(drop).map_err(|error| error.to_string());
+    answer("livez", &[("aggregator".to_owned(), aggregator)], &request)
+}
+
+/// `/readyz`: whether there is something to answer with, and this process is not about to end.
+pub async fn readyz(api: web::Data<Api>, request: HttpRequest) -> HttpResponse {
+    let draining = api.draining.load(Ordering::Relaxed);
+    let running = if draining { Err("shutting down".to_owned()) } else { Ok(()) };
+    let mut checks = vec![("running".to_owned(), running)];
+    each_cluster(&api, &mut checks, |state| {
+        let inventory = if state.discovered {
+            Ok(())
+        } else {
+            Err("the API server has not listed its nodes yet".to_owned())
+        };
+        let window = match (state.last_window, state.scraped) {
+            (Some(_), _) => Ok(()),
+            (None, 0) => Err("no node to scrape".to_owned()),
+            (None, _) => Err("no window is complete yet".to_owned()),
+        };
+        vec![("inventory", inventory), ("window", window)]
+    })
+    .await;
+    answer("readyz", &checks, &request)
+}
+
+/// `/healthz`: whether the newest data is fresh, as Heapster's was.
+pub async fn healthz(api: web::Data<Api>, request: HttpRequest) -> HttpResponse {
+    let mut checks = Vec::new();
+    let stale_after = api.stale_after;
+    each_cluster(&api, &mut checks, |state| vec![("data", freshness(state, stale_after))]).await;
+    answer("healthz", &checks, &request)
+}
+
+fn freshness(state: &ClusterState, stale_after: Duration) -> Result<(), String> {
+    match state.age {
+        None if !state.discovered => Err("the API server has not listed its nodes yet".to_owned()),
+        None => Err(format!("no answer yet from any of {} nodes", state.scraped)),
+        Some(age) if age > stale_after => Err(format!(
+            "the newest data is {} old: none of {} nodes answered since",
+            humantime::format_duration(Duration::from_secs(age.as_secs())),
+            state.scraped
+        )),
+        Some(_) => Ok(()),
+    }
+}
+
+async fn each_cluster(
+    api: &Api,
+    checks: &mut Vec<Check>,
+    look: impl Fn(&ClusterState) -> Vec<(&'static str, Result<(), String>)>,
+) {
+    match api.states().await {
+        Err(error) => checks.push(("aggregator".to_owned(), Err(error.to_string()))),
+        Ok(states) => {
+            for state in &states {
+                let named = |(check, result): (&str, _)| match states.len() {
+                    1 => (check.to_owned(), result),
+                    _ => (format!("{check} of {}", state.name), result),
+                };
+                checks.extend(look(state).into_iter().map(named));
+            }
+        }
+    }
+}
+
+/// `ok`, or every check with its reason; `?verbose` tells every check in any case.
+fn answer(name: &str, checks: &[Check], request: &HttpRequest) -> HttpResponse {
+    let failed = checks.iter().any(|(_, result)| result.is_err());
+    let verbose =
+        url::form_urlencoded::parse(request.query_string().as_bytes()).any(|(key, _)| key == "verbose");
+    let lines = checks.iter().map(|(check, result)| match result {
+        Ok(()) => format!("[+]{check} ok\n"),
+        Err(reason) => format!("[-]{check} failed: {reason}\n"),
+    });
+    let lines: String = lines.collect();
+    let mut response = if failed { HttpResponse::InternalServerError() } else { HttpResponse::Ok() };
+    response.content_type(ContentType::plaintext());
+    response.body(match (failed, verbose) {
+        (true, _) => format!("{lines}{name} check failed\n"),
+        (false, true) => format!("{lines}{name} check passed\n"),
+        (false, false) => "ok".to_owned(),
+    })
+}
+
+/// `/metrics`: what this process says of itself.
+pub async fn metrics(api: web::Data<Api>) -> HttpResponse {
+    match api.telemetry.exposition() {
+        Ok(text) => {
+            let form = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+            HttpResponse::Ok().content_type(form).body(text)
+        }
+        Err(_) => HttpResponse::InternalServerError()
+            .content_type(ContentType::plaintext())
+            .body("cannot be written"),
+    }
+}

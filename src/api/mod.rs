@@ -1,0 +1,89 @@
+//! The API's HTTP: decode the request, ask the aggregator, encode the answer. What is answered is left to `rollup`, how
+//! it looks to `wire`.
+
+pub mod error;
+pub mod health;
+pub mod model;
+pub mod routes;
+pub mod server;
+
+use crate::messages::{Ask, AskState, ClusterState};
+use crate::rollup::query::{Answer, Query};
+use crate::telemetry::Telemetry;
+use actix::Recipient;
+use error::ApiError;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::sync::Semaphore;
+
+/// How long an answer may take.
+const DEADLINE: Duration = Duration::from_secs(5);
+/// How many questions may wait for the aggregator at once.
+pub const IN_FLIGHT: usize = 512;
+
+/// What every handler needs. Cloning is cheap.
+#[derive(Clone)]
+pub struct Api {
+    aggregator: Recipient<Ask>,
+    states: Recipient<AskState>,
+    places: Arc<Semaphore>,
+    draining: Arc<AtomicBool>,
+    stale_after: Duration,
+    telemetry: Telemetry,
+}
+
+impl Api {
+    /// An API that asks this aggregator. Data older than `stale_after` is not healthy.
+    pub fn new(
+        aggregator: Recipient<Ask>,
+        states: Recipient<AskState>,
+        stale_after: Duration,
+        telemetry: Telemetry,
+    ) -> Self {
+        let places = Arc::new(Semaphore::new(IN_FLIGHT));
+        Self {
+            aggregator,
+            states,
+            places,
+            draining: Arc::new(AtomicBool::new(false)),
+            stale_after,
+            telemetry,
+        }
+    }
+
+    /// Says that this process is about to end: it is not ready from now on.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Asks a question.
+    ///
+    /// # Errors
+    /// When too many wait, or the answer does not come in time.
+    async fn ask(&self, query: Query) -> Result<Answer, ApiError> {
+        let result = self.ask_in_time(query).await;
+        let outcome = result.as_ref().map_or_else(ApiError::as_label, |_| "ok");
+        self.telemetry.questions.of([outcome]).inc();
+        result
+    }
+
+    async fn ask_in_time(&self, query: Query) -> Result<Answer, ApiError> {
+        let _place = self.places.try_acquire().map_err(|_| ApiError::Busy)?;
+        let answer = self.aggregator.send(Ask { cluster: None, query });
+        match tokio::time::timeout(DEADLINE, answer).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(_)) => Err(ApiError::Ended),
+            Err(_) => Err(ApiError::Late),
+        }
+    }
+
+    /// Asks how every cluster stands.
+    async fn states(&self) -> Result<Vec<ClusterState>, ApiError> {
+        match tokio::time::timeout(DEADLINE, self.states.send(AskState)).await {
+            Ok(Ok(states)) => Ok(states),
+            Ok(Err(_)) => Err(ApiError::Ended),
+            Err(_) => Err(ApiError::Late),
+        }
+    }
+}

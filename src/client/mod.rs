@@ -1,0 +1,5 @@
+//! The edges towards Kubernetes: its API server and its kubelets. What their answers mean is left to `wire`.
+
+pub mod credentials;
+pub mod kubelet;
+pub mod kubernetes;

@@ -1,0 +1,250 @@
+//! What was typed: flags in every spelling that a release of Heapster took, and the command. What it means is left to
+//! [`super::Config`].
+
+use super::nearest::nearest;
+use super::settings::{GLOG_FLAGS, NOT_YET, SETTINGS, Setting, find};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Arg, ArgAction, ArgMatches, Command};
+use std::collections::BTreeMap;
+
+/// The size of the simulated cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Demo {
+    /// Nodes.
+    pub nodes: u32,
+    /// Pods on each node.
+    pub pods: u32,
+    /// Containers in each pod.
+    pub containers: u32,
+    /// Namespaces.
+    pub namespaces: u32,
+}
+
+/// What to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Collect what the sources name.
+    Collect,
+    /// Simulate a cluster and collect it.
+    Demo(Demo),
+    /// Print the version.
+    Version,
+}
+
+/// What was typed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Typed {
+    /// What to do.
+    pub action: Action,
+    /// The settings given as flags.
+    pub values: BTreeMap<&'static str, Vec<String>>,
+    /// The file named by `--config`.
+    pub config: Option<String>,
+    /// The number given to `--v`.
+    pub verbosity: Option<u8>,
+    spellings: BTreeMap<&'static str, String>,
+}
+
+impl Typed {
+    /// The flag under which a setting was given, as it was typed.
+    pub fn spelling(&self, setting: &str) -> Option<String> {
+        self.spellings.get(setting).cloned()
+    }
+
+    /// Gives a setting a value unless it was given one.
+    pub fn default_to(&mut self, setting: &'static str, value: &str) {
+        self.values.entry(setting).or_insert_with(|| vec![value.to_owned()]);
+    }
+}
+
+/// What the command line asks for that is no run.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// Help, to be printed as it is.
+    #[error("{0}")]
+    Help(String),
+    /// A mistake, in one line.
+    #[error("{0}")]
+    Mistake(String),
+}
+
+const DEMO_SIZES: &[(&str, &str, &str, u32)] = &[
+    ("nodes", "3", "Nodes of the simulated cluster, 1 to 5000", 5_000),
+    ("pods", "8", "Pods on each node, 1 to 110", 110),
+    ("containers", "2", "Containers in each pod, 1 to 10", 10),
+    ("namespaces", "4", "Namespaces, 1 to 1000", 1_000),
+];
+
+/// The command line as clap knows it; `sources` and `sinks` are the help texts of their tables.
+pub fn command(sources: &str, sinks: &str) -> Command {
+    let root = Command::new("heapster")
+        .about("Collects the usage of every node, pod and container of a Kubernetes cluster, keeps 15 minutes of it and answers over REST")
+        .override_usage("heapster [FLAGS]\n       heapster demo [FLAGS]")
+        .after_help(format!(
+            "Every flag may also be written with one dash, and with - for _. Each setting may stand in the file given by \
+             --config and in the environment as HEAPSTER_<NAME>; flags win over the environment, the environment over \
+             the file.\n\nSources:\n{sources}\nSinks:\n{sinks}"
+        ))
+        .disable_version_flag(true)
+        .disable_help_subcommand(true)
+        .arg(Arg::new("version").long("version").action(ArgAction::SetTrue).help("Print the version"));
+    let demo = Command::new("demo")
+        .about("Simulates a cluster on loopback and collects it, with a resolution of 5s")
+        .args(DEMO_SIZES.iter().map(|(name, default, about, _)| {
+            Arg::new(*name).long(*name).value_name("COUNT").default_value(*default).help(*about)
+        }));
+    let with_settings = |command: Command| {
+        let config = Arg::new("config").long("config").value_name("FILE").action(ArgAction::Append);
+        let glog = GLOG_FLAGS.iter().map(|name| {
+            let value = Arg::new(*name).long(*name).hide(true).action(ArgAction::Append);
+            value.num_args(0..=1).require_equals(*name != "v").default_missing_value("true")
+        });
+        command
+            .args(SETTINGS.iter().map(setting_flag))
+            .arg(config.help("File with settings: TOML, or YAML or JSON by its ending"))
+            .args(glog)
+    };
+    with_settings(root).subcommand(with_settings(demo))
+}
+
+fn setting_flag(setting: &Setting) -> Arg {
+    let default =
+        if setting.default.is_empty() { String::new() } else { format!(" [default: {}]", setting.default) };
+    let flag = Arg::new(setting.name)
+        .long(setting.name)
+        .value_name(setting.placeholder)
+        .visible_aliases(setting.aliases.to_vec())
+        .help(format!("{}{default}", setting.about));
+    // Of a flag given twice the last counts, as in Go.
+    flag.action(ArgAction::Append).allow_hyphen_values(true)
+}
+
+/// Reads a command line, the program's name left out.
+///
+/// # Errors
+/// Help where it was asked for; the first mistake in one line otherwise.
+pub fn parse(args: impl IntoIterator<Item = String>, sources: &str, sinks: &str) -> Result<Typed, CliError> {
+    let args: Vec<String> = args.into_iter().collect();
+    let normal = std::iter::once("heapster".to_owned()).chain(normalise(&args));
+    let matches =
+        command(sources, sinks).try_get_matches_from(normal).map_err(|error| explain(&error, &args))?;
+    let (flags, demo) = match matches.subcommand() {
+        Some((_, demo)) => (demo, true),
+        None => (&matches, false),
+    };
+    let action = if matches.get_flag("version") {
+        Action::Version
+    } else if demo {
+        Action::Demo(demo_sizes(flags)?)
+    } else {
+        Action::Collect
+    };
+    let mut values = BTreeMap::new();
+    for setting in SETTINGS {
+        let given = [&matches, flags].into_iter().take(1 + usize::from(demo));
+        let given = given.filter_map(|matches| matches.get_many::<String>(setting.name)).flatten();
+        let given: Vec<String> = given.cloned().collect();
+        if !given.is_empty() {
+            values.insert(setting.name, given);
+        }
+    }
+    let last = |name: &str| flags.get_many::<String>(name).and_then(Iterator::last).cloned();
+    let verbosity = match last("v") {
+        None => None,
+        Some(text) if text == "true" => Some(1),
+        Some(text) => Some(
+            text.parse()
+                .map_err(|_| CliError::Mistake(format!("--v: {text:?} is no number from 0 to 255")))?,
+        ),
+    };
+    Ok(Typed { action, values, config: last("config"), verbosity, spellings: spellings(&args) })
+}
+
+fn demo_sizes(matches: &ArgMatches) -> Result<Demo, CliError> {
+    let size = |name: &str| {
+        let text = matches.get_one::<String>(name).map(String::as_str).unwrap_or_default();
+        let most = DEMO_SIZES.iter().find(|size| size.0 == name).map_or(0, |size| size.3);
+        match text.parse() {
+            Ok(count) if (1..=most).contains(&count) => Ok(count),
+            _ => Err(CliError::Mistake(format!(
+                "--{name}: {text:?} is no count: give a number from 1 to {most}"
+            ))),
+        }
+    };
+    let demo = Demo {
+        nodes: size("nodes")?,
+        pods: size("pods")?,
+        containers: size("containers")?,
+        namespaces: size("namespaces")?,
+    };
+    Ok(demo)
+}
+
+/// Go took `-name` for `--name`, later releases `-` for `_`: both become the table's spelling.
+fn normalise(args: &[String]) -> Vec<String> {
+    args.iter()
+        .map(|arg| match flag_name(arg) {
+            Some(("h" | "help", _)) => "--help".to_owned(),
+            Some((name, value)) => format!("--{}{value}", name.replace('-', "_")),
+            None => arg.clone(),
+        })
+        .collect()
+}
+
+/// The flag's name without dashes, and `=value` if it has one.
+fn flag_name(arg: &str) -> Option<(&str, &str)> {
+    let bare = arg.strip_prefix("--").or_else(|| arg.strip_prefix('-'))?;
+    let (name, value) = bare.split_at(bare.find('=').unwrap_or(bare.len()));
+    name.starts_with(|c: char| c.is_ascii_alphabetic()).then_some((name, value))
+}
+
+fn spellings(args: &[String]) -> BTreeMap<&'static str, String> {
+    let given = args.iter().filter_map(|arg| Some((flag_name(arg)?.0, arg)));
+    let named = given.filter_map(|(name, arg)| {
+        let shown = arg.split('=').next().unwrap_or(arg);
+        Some((find(name)?.name, shown.to_owned()))
+    });
+    named.collect()
+}
+
+fn explain(error: &clap::Error, args: &[String]) -> CliError {
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand) {
+        return CliError::Help(error.render().to_string());
+    }
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.clone()),
+        Some(ContextValue::Strings(texts)) => texts.first().cloned(),
+        _ => None,
+    };
+    let argument =
+        text(ContextKind::InvalidArg).or_else(|| text(ContextKind::InvalidSubcommand)).unwrap_or_default();
+    let name = argument.trim_start_matches('-').split(['=', ' ']).next().unwrap_or_default().to_owned();
+    let typed =
+        args.iter().find(|arg| flag_name(arg).is_some_and(|(flag, _)| flag.replace('-', "_") == name));
+    let shown = typed.map_or(argument.as_str(), |arg| arg.split('=').next().unwrap_or(arg));
+    CliError::Mistake(match error.kind() {
+        ErrorKind::UnknownArgument if NOT_YET.contains(&name.as_str()) => {
+            format!("{shown}: Heapster has this flag, this release does not yet; leave it out")
+        }
+        ErrorKind::UnknownArgument | ErrorKind::InvalidSubcommand if argument.starts_with('-') => {
+            let known: Vec<String> = super::settings::names()
+                .chain(["config", "version", "help"])
+                .map(|n| format!("--{n}"))
+                .collect();
+            format!(
+                "{shown}: no such flag; {}",
+                nearest(&format!("--{name}"), known.iter().map(String::as_str))
+            )
+        }
+        ErrorKind::UnknownArgument | ErrorKind::InvalidSubcommand => {
+            format!("{shown:?}: no such command; {}", nearest(&name, ["demo"]))
+        }
+        ErrorKind::InvalidValue
+        | ErrorKind::TooFewValues
+        | ErrorKind::WrongNumberOfValues
+        | ErrorKind::NoEquals => {
+            format!("{shown}: a value is missing; give {shown}=VALUE")
+        }
+        _ => error.to_string().lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned(),
+    })
+}

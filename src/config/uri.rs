@@ -1,0 +1,217 @@
+//! Source and sink URIs, `PREFIX:CONFIG[?OPTIONS]` (Heapster `common/flags/flags.go`), and reading their options. Which
+//! prefixes and options there are is left to the tables of `sources` and `sinks`.
+
+use super::nearest::nearest;
+use std::fmt;
+use url::Url;
+
+/// A URI as given, its environment variables filled in. Printing it shows no option's value and no password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Uri {
+    /// What stands before the first colon.
+    pub prefix: String,
+    /// The URL between prefix and options; None where it is empty or only quotes.
+    pub config: Option<Url>,
+    options: Vec<(String, String)>,
+}
+
+/// Why a text is no URI, or an option none of its kind.
+#[derive(Debug, thiserror::Error)]
+pub enum UriError {
+    /// There is nothing before the first colon.
+    #[error("missing prefix in {0:?}; give PREFIX:CONFIG[?OPTIONS], such as kubernetes.summary_api:''")]
+    MissingPrefix(String),
+    /// What follows the prefix is no URL.
+    #[error("{prefix}: {config:?} is no URL: {source}; give one such as https://kubernetes.default:443")]
+    BadUrl {
+        /// The prefix.
+        prefix: String,
+        /// What follows it, without options.
+        config: String,
+        /// Why it is none.
+        source: url::ParseError,
+    },
+    /// The URL has a scheme that nothing here speaks.
+    #[error("{prefix}: {config:?} has no scheme that is spoken here; give http://… or https://…")]
+    BadScheme {
+        /// The prefix.
+        prefix: String,
+        /// What follows it, without options.
+        config: String,
+    },
+    /// No such option.
+    #[error("{prefix}: no such option {option:?}; {hint}")]
+    UnknownOption {
+        /// The prefix.
+        prefix: String,
+        /// The option.
+        option: String,
+        /// The one that was probably meant.
+        hint: String,
+    },
+    /// An option has a value that it cannot have.
+    #[error("{prefix}: {option}={value:?} {problem}")]
+    BadOption {
+        /// The prefix.
+        prefix: String,
+        /// The option.
+        option: String,
+        /// The value.
+        value: String,
+        /// What is wrong and what would be right.
+        problem: &'static str,
+    },
+    /// What was given does not suffice.
+    #[error("{prefix}: {problem}")]
+    Incomplete {
+        /// The prefix.
+        prefix: String,
+        /// What is missing.
+        problem: &'static str,
+    },
+}
+
+impl Uri {
+    /// Reads a URI; `variable` tells the value of an environment variable.
+    ///
+    /// # Errors
+    /// When the prefix is missing or CONFIG is neither empty nor an http or https URL.
+    pub fn parse(text: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<Self, UriError> {
+        let (prefix, rest) = text.split_once(':').unwrap_or((text, ""));
+        let (prefix, rest) = match prefix.split_once('?') {
+            Some((before, _)) => (before, text.get(before.len()..).unwrap_or_default()),
+            None => (prefix, rest),
+        };
+        if prefix.trim().is_empty() {
+            return Err(UriError::MissingPrefix(text.to_owned()));
+        }
+        let rest = expand(rest, variable);
+        let (config, query) = rest.split_once('?').unwrap_or((&rest, ""));
+        let bare = config.trim_matches(['\'', '"', ' ']);
+        let config = if bare.is_empty() { None } else { Some(parse_url(prefix, bare)?) };
+        let options = url::form_urlencoded::parse(query.trim_end_matches(['\'', '"', ' ']).as_bytes());
+        Ok(Self { prefix: prefix.to_owned(), config, options: options.into_owned().collect() })
+    }
+
+    /// Refuses an option that is not among `known`.
+    ///
+    /// # Errors
+    /// The first such option, with the nearest known one.
+    pub fn check_options<'a>(
+        &self,
+        known: impl IntoIterator<Item = &'a str> + Clone,
+    ) -> Result<(), UriError> {
+        let unknown =
+            self.options.iter().find(|(name, _)| !known.clone().into_iter().any(|each| each == name));
+        unknown.map_or(Ok(()), |(option, _)| {
+            let (prefix, option) = (self.prefix.clone(), option.clone());
+            Err(UriError::UnknownOption { hint: nearest(&option, known), prefix, option })
+        })
+    }
+
+    /// An option's text: the first that was given. None where it was not, or is empty.
+    pub fn text(&self, option: &str) -> Option<&str> {
+        let first = self.options.iter().find(|(name, _)| name == option);
+        first.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+    }
+
+    /// An option's truth value, in the words that Go takes.
+    ///
+    /// # Errors
+    /// When it is none of them.
+    pub fn flag(&self, option: &str, default: bool) -> Result<bool, UriError> {
+        match self.text(option) {
+            None => Ok(default),
+            Some("1" | "t" | "T" | "TRUE" | "true" | "True") => Ok(true),
+            Some("0" | "f" | "F" | "FALSE" | "false" | "False") => Ok(false),
+            Some(value) => Err(self.bad_option(option, value, "is no truth value: give true or false")),
+        }
+    }
+
+    /// An option's port.
+    ///
+    /// # Errors
+    /// When it is no number from 1 to 65535.
+    pub fn port(&self, option: &str, default: u16) -> Result<u16, UriError> {
+        let Some(value) = self.text(option) else { return Ok(default) };
+        match value.parse() {
+            Ok(port) if port > 0 => Ok(port),
+            _ => Err(self.bad_option(option, value, "is no port: give a number from 1 to 65535")),
+        }
+    }
+
+    /// An error about one option.
+    pub fn bad_option(&self, option: &str, value: &str, problem: &'static str) -> UriError {
+        let (prefix, option, value) = (self.prefix.clone(), option.to_owned(), value.to_owned());
+        UriError::BadOption { prefix, option, value, problem }
+    }
+
+    /// An error about the URI as a whole.
+    pub fn incomplete(&self, problem: &'static str) -> UriError {
+        UriError::Incomplete { prefix: self.prefix.clone(), problem }
+    }
+}
+
+impl fmt::Display for Uri {
+    /// The prefix and the server; neither user, password nor options.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.prefix)?;
+        match &self.config {
+            None => Ok(()),
+            Some(url) => {
+                let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+                write!(f, ":{}://{}{port}", url.scheme(), url.host_str().unwrap_or_default())
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Uri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+fn parse_url(prefix: &str, text: &str) -> Result<Url, UriError> {
+    let (shown, prefix) = (without_password(text), prefix.to_owned());
+    match Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
+        Ok(_) => Err(UriError::BadScheme { prefix, config: shown }),
+        Err(url::ParseError::RelativeUrlWithoutBase) => Err(UriError::BadScheme { prefix, config: shown }),
+        Err(source) => Err(UriError::BadUrl { prefix, config: shown, source }),
+    }
+}
+
+/// The text without what stands between scheme and `@`.
+fn without_password(text: &str) -> String {
+    match (text.find("://"), text.rfind('@')) {
+        (Some(scheme), Some(at)) if scheme + 3 <= at => {
+            let (head, tail) = (text.get(..scheme + 3), text.get(at..));
+            format!("{}…{}", head.unwrap_or_default(), tail.unwrap_or_default())
+        }
+        _ => text.to_owned(),
+    }
+}
+
+/// Fills in `$NAME` and `${NAME}`; what is not set is empty.
+fn expand(text: &str, variable: &dyn Fn(&str) -> Option<String>) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('$') {
+        out.push_str(before);
+        let (name, behind) = match after.strip_prefix('{').and_then(|braced| braced.split_once('}')) {
+            Some(pair) => pair,
+            None => {
+                let end = after.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(after.len());
+                after.split_at(end)
+            }
+        };
+        if name.is_empty() {
+            out.push('$');
+        }
+        out.push_str(&variable(name).unwrap_or_default());
+        rest = behind;
+    }
+    out.push_str(rest);
+    out
+}

@@ -1,0 +1,89 @@
+//! `heapster demo`: says while one waits what is under way, and then what to try. The cluster is `simulator`'s, the
+//! collector the same as ever.
+
+use crate::api::routes::ROUTES;
+use crate::config::cli::Demo;
+use crate::simulator::{Shape, SyntheticCluster};
+use futures_util::StreamExt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often the collector is asked whether there is something to see.
+const LOOK: Duration = Duration::from_millis(500);
+/// How often one is told that it goes on.
+const PROGRESS: u32 = 4;
+
+/// The cluster of the size that was asked for.
+pub fn shape(demo: Demo) -> Shape {
+    Shape {
+        nodes: demo.nodes,
+        pods: demo.pods,
+        containers: demo.containers,
+        namespaces: demo.namespaces,
+        ..Shape::default()
+    }
+}
+
+/// Waits until the first window is there and says what can be asked. Everything it says goes to standard output.
+pub async fn guide(address: SocketAddr, cluster: Arc<SyntheticCluster>) {
+    let base = format!("http://{}", reachable(address));
+    println!("simulated cluster: {} nodes; collecting every 5s, answering at {base}", cluster.nodes().len());
+    let client = awc::Client::default();
+    let mut looked = 0_u32;
+    while !is_ready(&client, &base).await {
+        if looked.is_multiple_of(PROGRESS) {
+            println!("waiting for the first window …");
+        }
+        looked += 1;
+        tokio::time::sleep(LOOK).await;
+    }
+    println!("first window complete. Try:");
+    for url in urls(&base, &cluster) {
+        println!("  curl -s '{url}'");
+    }
+    println!("rates need two windows; {} routes are in the README. Ctrl-C ends.", ROUTES.len());
+}
+
+async fn is_ready(client: &awc::Client, base: &str) -> bool {
+    let answer = client.get(format!("{base}/readyz")).timeout(LOOK).send().await;
+    match answer {
+        Ok(mut answer) => {
+            // Read to its end so that the connection can be used again.
+            while answer.next().await.is_some() {}
+            answer.status().is_success()
+        }
+        Err(_) => false,
+    }
+}
+
+/// The address that a client on this machine can use.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        SocketAddr::new([127, 0, 0, 1].into(), address.port())
+    } else {
+        address
+    }
+}
+
+fn urls(base: &str, cluster: &SyntheticCluster) -> Vec<String> {
+    let model = format!("{base}/api/v1/model");
+    let mut urls = vec![
+        format!("{model}/metrics/"),
+        format!("{model}/metrics/memory/usage"),
+        format!("{model}/nodes/"),
+        format!("{model}/namespaces/"),
+    ];
+    if let Some(node) = cluster.nodes().first() {
+        urls.push(format!("{model}/nodes/{}/metrics/cpu/node_utilization", node.name));
+        urls.push(format!("{model}/nodes/{}/metrics/filesystem/usage?labels=resource_id:/", node.name));
+        if let Some(pod) = node.pods.first() {
+            urls.push(format!(
+                "{model}/namespaces/{}/pods/{}/metrics/cpu/usage_rate",
+                pod.namespace, pod.name
+            ));
+        }
+    }
+    urls.push(format!("{base}/metrics"));
+    urls
+}

@@ -1,0 +1,106 @@
+//! The binary, a table of contents: flags, settings, logs, topology, signals, exit code.
+
+use heapster::clock::Clock;
+use heapster::config::cli::{self, Action, CliError, Typed};
+use heapster::config::uri::Uri;
+use heapster::config::{Config, Environment};
+use heapster::simulator::Simulator;
+use heapster::{demo, sinks, sources, telemetry, topology};
+use std::process::ExitCode;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// What was given cannot be used.
+const USAGE: u8 = 2;
+/// What was given can be used, but it cannot be started.
+const FAILED: u8 = 1;
+
+fn main() -> ExitCode {
+    let args = std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned());
+    let typed = match cli::parse(args, &sources::help(), &sinks::help()) {
+        Ok(typed) => typed,
+        Err(CliError::Help(text)) => {
+            print!("{text}");
+            return ExitCode::SUCCESS;
+        }
+        Err(mistake) => return end(USAGE, &mistake),
+    };
+    if typed.action == Action::Version {
+        println!(
+            "version: {}\ncommit: {}",
+            env!("CARGO_PKG_VERSION"),
+            option_env!("HEAPSTER_COMMIT").unwrap_or("unknown")
+        );
+        return ExitCode::SUCCESS;
+    }
+    let system = actix::System::new();
+    let result = system.block_on(run(typed));
+    result.unwrap_or_else(|(code, error)| end(code, &*error))
+}
+
+/// Says in one line why it ends.
+fn end(code: u8, error: &dyn std::error::Error) -> ExitCode {
+    eprintln!("heapster: {}", telemetry::chain(error));
+    ExitCode::from(code)
+}
+
+type Failure = (u8, Box<dyn std::error::Error>);
+
+fn usage(error: impl std::error::Error + 'static) -> Failure {
+    (USAGE, Box::new(error))
+}
+
+fn failed(error: impl std::error::Error + 'static) -> Failure {
+    (FAILED, Box::new(error))
+}
+
+async fn run(mut typed: Typed) -> Result<ExitCode, Failure> {
+    if let Action::Demo(_) = typed.action {
+        typed.default_to("model_resolution", "5s");
+        typed.default_to("listen_ip", "127.0.0.1");
+        typed.default_to("log_level", "warn");
+    }
+    let variables = std::env::vars_os();
+    let environment: Environment = variables
+        .map(|(name, value)| (name.to_string_lossy().into(), value.to_string_lossy().into()))
+        .collect();
+    let mut config =
+        Config::resolve(&typed, &environment, &|path| std::fs::read_to_string(path)).map_err(usage)?;
+    let mut found = sources::build(&config.sources).map_err(usage)?;
+    let sinks = sinks::build(&config.sinks).map_err(usage)?;
+    if found.is_empty() && typed.action == Action::Collect {
+        return Err(usage(sources::SourceError::None));
+    }
+
+    telemetry::start_logs(config.log_level);
+    telemetry::abort_on_panic();
+    log::info!("{}", std::env::args_os().next().unwrap_or_default().to_string_lossy());
+    log::info!("Heapster version {}", env!("CARGO_PKG_VERSION"));
+    let clock = Clock::system();
+    let simulator = match typed.action {
+        Action::Demo(size) => {
+            let simulator = Simulator::start(demo::shape(size), clock.clone()).map_err(failed)?;
+            config.sources = vec![Uri::parse(&simulator.source_uri(), &|_| None).map_err(usage)?];
+            found = sources::build(&config.sources).map_err(usage)?;
+            Some(simulator)
+        }
+        Action::Collect | Action::Version => None,
+    };
+    // Before anything is started, so that no signal is missed.
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let running = topology::start(&config, found, sinks, clock).await.map_err(failed)?;
+    if let Some(simulator) = &simulator {
+        actix::spawn(demo::guide(running.address, simulator.cluster().clone()));
+    }
+
+    tokio::select! {
+        _ = terminate.recv() => log::info!("SIGTERM: finishing what is under way"),
+        _ = interrupt.recv() => log::info!("interrupted: finishing what is under way"),
+    }
+    running.stop().await;
+    if let Some(simulator) = simulator {
+        simulator.stop().await;
+    }
+    log::info!("done");
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,165 @@
+//! What travels between actors, in flow order: read from top to bottom it is the picture of the house. Messages that an
+//! actor sends to itself stay beside it.
+
+use crate::model::entity::{ClusterId, Name};
+use crate::model::inventory::{NodeInventory, PodName, Unusable};
+use crate::model::time::Window;
+use crate::rollup::block::Block;
+use crate::rollup::cluster::{Batch, Held};
+use crate::rollup::node::Tally;
+use crate::rollup::query::{Answer, Query};
+use crate::rollup::sum::NamespaceSums;
+use actix::Message;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Discovery → scraper: scrape by this from now on.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Assigned(pub Arc<NodeInventory>);
+
+/// Discovery → scraper: your node is gone or not to be scraped.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Retired;
+
+/// Scraper → discovery: which of these pods are bound to another node?
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Vec<PodName>")]
+pub struct WhichAreForeign {
+    /// The node that reported them.
+    pub node: Name,
+    /// Pods that the scraper does not know.
+    pub pods: Vec<PodName>,
+}
+
+/// Discovery → aggregator: these nodes are scraped from now on, and this is what there is.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct InventoryChanged {
+    /// Whose.
+    pub cluster: ClusterId,
+    /// The nodes that are scraped.
+    pub scraped: Vec<Name>,
+    /// The nodes that are not, and why.
+    pub unusable: Vec<(Name, Unusable)>,
+    /// How many pods there are.
+    pub pods: usize,
+    /// How many namespaces there are.
+    pub namespaces: usize,
+}
+
+/// Why a node has no points in a window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Missed {
+    /// No connection.
+    Unreachable,
+    /// No whole answer in time.
+    Timeout,
+    /// 401 or 403.
+    Unauthorized,
+    /// Another status than 200.
+    Status,
+    /// The connection broke in the middle of the answer.
+    CutOff,
+    /// The answer is larger than the limit.
+    TooLarge,
+    /// The answer is nothing that a kubelet says.
+    Undecodable,
+    /// Decoding it panicked: a bug.
+    Panicked,
+    /// The scrape before it was still running.
+    Overrun,
+}
+
+impl Missed {
+    /// The reason as a label of `/metrics`.
+    pub const fn as_label(self) -> &'static str {
+        match self {
+            Self::Unreachable => "unreachable",
+            Self::Timeout => "timeout",
+            Self::Unauthorized => "unauthorized",
+            Self::Status => "status",
+            Self::CutOff => "cut_off",
+            Self::TooLarge => "too_large",
+            Self::Undecodable => "undecodable",
+            Self::Panicked => "panicked",
+            Self::Overrun => "overrun",
+        }
+    }
+}
+
+/// What a scrape brought.
+#[derive(Clone, Debug)]
+pub struct Took {
+    /// The node's points.
+    pub block: Arc<Block>,
+    /// What the node adds to its namespaces.
+    pub sums: Arc<NamespaceSums>,
+    /// What was left out.
+    pub tally: Tally,
+    /// How long the kubelet took.
+    pub duration: Duration,
+    /// How many bytes it sent.
+    pub bytes: usize,
+}
+
+/// Scraper → aggregator: a node's turn is over.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Scraped {
+    /// Whose node.
+    pub cluster: ClusterId,
+    /// The node.
+    pub node: Name,
+    /// For which window.
+    pub window: Window,
+    /// What it brought, or why it brought nothing.
+    pub outcome: Result<Took, Missed>,
+}
+
+/// Web → aggregator: a question about the history.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "Answer")]
+pub struct Ask {
+    /// About which cluster; None for all.
+    pub cluster: Option<ClusterId>,
+    /// The question.
+    pub query: Query,
+}
+
+/// Web → aggregator: how do you do?
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Vec<ClusterState>")]
+pub struct AskState;
+
+/// What the aggregator says of one cluster.
+#[derive(Clone, Debug)]
+pub struct ClusterState {
+    /// Its name.
+    pub name: Name,
+    /// Whether the API server told of its nodes and pods.
+    pub discovered: bool,
+    /// Nodes that are scraped.
+    pub scraped: usize,
+    /// Nodes that are not scraped.
+    pub unusable: usize,
+    /// Nodes that answered in the last window closed.
+    pub answered: usize,
+    /// The last window in which any node answered.
+    pub last_window: Option<Window>,
+    /// How long ago that window was closed.
+    pub age: Option<Duration>,
+    /// What is held.
+    pub held: Held,
+}
+
+/// Aggregator → exporter: one closed window.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Export(pub Arc<Batch>);
+
+/// Topology → each actor in flow order: finish what you have begun and begin nothing. Answered when that is done.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Drain;

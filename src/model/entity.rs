@@ -1,0 +1,93 @@
+//! Whom a metric is of. Structured keys, never joined strings; how they look on a wire is left to `wire`.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// A name that many keys share: node, namespace, pod, container. Cloning is cheap.
+pub type Name = Arc<str>;
+
+/// One `--source`: the position of its cluster in the command line. Part of every key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClusterId(pub u16);
+
+/// An entity of one cluster. The order is that of every list that the API gives.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Entity {
+    /// The whole cluster.
+    Cluster,
+    /// A namespace.
+    Namespace(Name),
+    /// A node.
+    Node(Name),
+    /// A container of a node that belongs to no pod: `kubelet`, `docker-daemon`, `pods`, `system`.
+    FreeContainer {
+        /// The node.
+        node: Name,
+        /// The container's own name.
+        container: Name,
+    },
+    /// A pod.
+    Pod {
+        /// Its namespace.
+        namespace: Name,
+        /// Its name within the namespace.
+        pod: Name,
+    },
+    /// A container of a pod.
+    PodContainer {
+        /// The pod's namespace.
+        namespace: Name,
+        /// The pod.
+        pod: Name,
+        /// The container's name within the pod.
+        container: Name,
+    },
+}
+
+impl Entity {
+    /// The `type` label that Heapster gave such an entity (`metrics/core/labels.go`).
+    pub const fn type_label(&self) -> &'static str {
+        match self {
+            Self::Cluster => "cluster",
+            Self::Namespace(_) => "ns",
+            Self::Node(_) => "node",
+            Self::FreeContainer { .. } => "sys_container",
+            Self::Pod { .. } => "pod",
+            Self::PodContainer { .. } => "pod_container",
+        }
+    }
+}
+
+impl fmt::Display for Entity {
+    /// Heapster's key of the entity (`metrics/core/ms_keys.go`), for logs and the log sink.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cluster => f.write_str("cluster"),
+            Self::Namespace(namespace) => write!(f, "namespace:{namespace}"),
+            Self::Node(node) => write!(f, "node:{node}"),
+            Self::FreeContainer { node, container } => write!(f, "node:{node}/container:{container}"),
+            Self::Pod { namespace, pod } => write!(f, "namespace:{namespace}/pod:{pod}"),
+            Self::PodContainer { namespace, pod, container } => {
+                write!(f, "namespace:{namespace}/pod:{pod}/container:{container}")
+            }
+        }
+    }
+}
+
+/// What tells several values of one metric of one entity apart: sorted pairs of label and value. Cloning is cheap.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Labels(Arc<[(Name, Name)]>);
+
+impl Labels {
+    /// The set of these pairs, whatever their order.
+    pub fn new<K: Into<Name>, V: Into<Name>>(pairs: impl IntoIterator<Item = (K, V)>) -> Self {
+        let mut pairs: Vec<(Name, Name)> = pairs.into_iter().map(|(k, v)| (k.into(), v.into())).collect();
+        pairs.sort();
+        Self(pairs.into())
+    }
+
+    /// The pairs, sorted by label.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(k, v)| (&**k, &**v))
+    }
+}

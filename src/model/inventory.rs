@@ -1,0 +1,370 @@
+//! What the API server says there is: nodes, pods and namespaces as small flat records, and which of them changed.
+//! Watching is left to `client`, acting on changes to `actors`.
+
+use super::entity::{Labels, Name};
+use super::time::Timestamp;
+use super::{Map, Set};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// Amounts of the resources that the model knows by name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Resources {
+    /// Millicores.
+    pub cpu: Option<u64>,
+    /// Bytes.
+    pub memory: Option<u64>,
+    /// Bytes.
+    pub ephemeral_storage: Option<u64>,
+}
+
+/// Why a node is not scraped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Unusable {
+    /// Its condition Ready is there and not True.
+    NotReady,
+    /// No address of it can be used.
+    NoAddress,
+}
+
+impl Unusable {
+    /// The reason as a label of `/metrics`.
+    pub const fn as_label(self) -> &'static str {
+        match self {
+            Self::NotReady => "not_ready",
+            Self::NoAddress => "no_address",
+        }
+    }
+}
+
+/// A node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeFacts {
+    /// The name of the Node object: the only name that counts.
+    pub name: Name,
+    /// Its address of type Hostname, else its name.
+    pub hostname: Name,
+    /// `spec.externalID`, empty on every Kubernetes since 1.11.
+    pub host_id: Name,
+    /// Where its kubelet is, or why it is not scraped.
+    pub address: Result<IpAddr, Unusable>,
+    /// Its labels.
+    pub labels: Labels,
+    /// Whether new pods may be put on it.
+    pub schedulable: bool,
+    /// What it has.
+    pub capacity: Resources,
+    /// What pods may request of it.
+    pub allocatable: Resources,
+}
+
+/// A container as its pod's spec and status tell of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContainerFacts {
+    /// Its name.
+    pub name: Name,
+    /// Its image as the spec names it.
+    pub image: Name,
+    /// What it requests.
+    pub requests: Resources,
+    /// Its limits.
+    pub limits: Resources,
+    /// Requests for resources that the model does not know by name, in whole units: `nvidia.com/gpu`.
+    pub other_requests: Box<[(Name, u64)]>,
+    /// How often it was restarted; None before it was started once.
+    pub restarts: Option<u64>,
+}
+
+/// A pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PodFacts {
+    /// Its namespace.
+    pub namespace: Name,
+    /// Its name.
+    pub name: Name,
+    /// Its uid.
+    pub uid: Name,
+    /// The node that it is bound to; None while it waits for one.
+    pub node: Option<Name>,
+    /// Whether it shares the node's network, so that its traffic is the node's.
+    pub host_network: bool,
+    /// Its labels.
+    pub labels: Labels,
+    /// When the kubelet took it up.
+    pub started: Option<Timestamp>,
+    /// Its containers and restartable init containers; plain init containers are left out.
+    pub containers: Box<[ContainerFacts]>,
+}
+
+/// A namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamespaceFacts {
+    /// Its name.
+    pub name: Name,
+    /// Its uid.
+    pub uid: Name,
+}
+
+/// Namespace and name of a pod.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PodName {
+    /// The namespace.
+    pub namespace: Name,
+    /// The name.
+    pub name: Name,
+}
+
+/// What is known of one node and of the pods bound to it: what its scraper scrapes by, and what labels its points.
+#[derive(Clone, Debug)]
+pub struct NodeInventory {
+    /// The node.
+    pub node: Arc<NodeFacts>,
+    /// The pods bound to it.
+    pub pods: Map<PodName, Arc<PodFacts>>,
+    /// The uid of every namespace.
+    pub namespaces: Arc<BTreeMap<Name, Name>>,
+}
+
+impl NodeInventory {
+    /// A pod of this node.
+    pub fn pod(&self, namespace: &str, name: &str) -> Option<&Arc<PodFacts>> {
+        self.pods.get(&(namespace, name))
+    }
+}
+
+impl hashbrown::Equivalent<PodName> for (&str, &str) {
+    fn equivalent(&self, key: &PodName) -> bool {
+        self.0 == &*key.namespace && self.1 == &*key.name
+    }
+}
+
+/// A record that one table of the inventory holds.
+pub trait Record: PartialEq {
+    /// What tells it from its like.
+    type Key: Clone + Eq + std::hash::Hash;
+    /// Its key.
+    fn key(&self) -> Self::Key;
+}
+
+impl Record for NodeFacts {
+    type Key = Name;
+    fn key(&self) -> Name {
+        self.name.clone()
+    }
+}
+
+impl Record for PodFacts {
+    type Key = PodName;
+    fn key(&self) -> PodName {
+        PodName { namespace: self.namespace.clone(), name: self.name.clone() }
+    }
+}
+
+impl Record for NamespaceFacts {
+    type Key = Name;
+    fn key(&self) -> Name {
+        self.name.clone()
+    }
+}
+
+/// What a watch tells of one kind of object.
+#[derive(Clone, Debug)]
+pub enum Change<R> {
+    /// A list begins: what it does not name is gone when it is done.
+    ListBegins,
+    /// An object of the list.
+    Listed(R),
+    /// The list is done.
+    ListDone,
+    /// An object is there, new or changed.
+    Applied(R),
+    /// An object is gone.
+    Gone(R),
+}
+
+/// One kind of object, followed by mark and sweep through every relist.
+#[derive(Debug)]
+pub struct Table<R: Record> {
+    rows: Map<R::Key, Arc<R>>,
+    listing: Option<Set<R::Key>>,
+    complete: bool,
+}
+
+impl<R: Record> Default for Table<R> {
+    fn default() -> Self {
+        Self { rows: Map::default(), listing: None, complete: false }
+    }
+}
+
+impl<R: Record> Table<R> {
+    /// Takes in one change and calls `changed(before, after)` for every record that is new, other or gone by it.
+    pub fn apply(&mut self, change: Change<R>, mut changed: impl FnMut(Option<&Arc<R>>, Option<&Arc<R>>)) {
+        match change {
+            Change::ListBegins => self.listing = Some(Set::default()),
+            Change::Listed(record) => {
+                let key = record.key();
+                self.put(key.clone(), record, &mut changed);
+                if let Some(seen) = &mut self.listing {
+                    seen.insert(key);
+                }
+            }
+            Change::ListDone => {
+                self.complete = true;
+                if let Some(seen) = self.listing.take() {
+                    self.rows.retain(|key, record| {
+                        let stays = seen.contains(key);
+                        if !stays {
+                            changed(Some(record), None);
+                        }
+                        stays
+                    });
+                }
+            }
+            Change::Applied(record) => {
+                let key = record.key();
+                if let Some(seen) = &mut self.listing {
+                    seen.insert(key.clone());
+                }
+                self.put(key, record, &mut changed);
+            }
+            Change::Gone(record) => {
+                if let Some(before) = self.rows.remove(&record.key()) {
+                    changed(Some(&before), None);
+                }
+            }
+        }
+    }
+
+    fn put(&mut self, key: R::Key, record: R, changed: &mut impl FnMut(Option<&Arc<R>>, Option<&Arc<R>>)) {
+        if self.rows.get(&key).is_some_and(|before| **before == record) {
+            return;
+        }
+        let record = Arc::new(record);
+        let before = self.rows.insert(key, record.clone());
+        changed(before.as_ref(), Some(&record));
+    }
+
+    /// Whether a list was ever finished: before that, what is missing may only be unknown.
+    pub fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    /// The record of this key.
+    pub fn get<Q: hashbrown::Equivalent<R::Key> + std::hash::Hash + ?Sized>(
+        &self,
+        key: &Q,
+    ) -> Option<&Arc<R>> {
+        self.rows.get(key)
+    }
+
+    /// Every record, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<R>> {
+        self.rows.values()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+}
+
+/// Everything that one API server says there is.
+#[derive(Debug, Default)]
+pub struct Inventory {
+    nodes: Table<NodeFacts>,
+    pods: Table<PodFacts>,
+    namespaces: Table<NamespaceFacts>,
+    bound: Map<Name, Set<PodName>>,
+    namespace_uids: Arc<BTreeMap<Name, Name>>,
+    touched: Set<Name>,
+}
+
+impl Inventory {
+    /// Takes in what the watch of nodes told.
+    pub fn node(&mut self, change: Change<NodeFacts>) {
+        let touched = &mut self.touched;
+        self.nodes.apply(change, |before, after| {
+            touched.extend(before.or(after).map(|node| node.name.clone()));
+        });
+    }
+
+    /// Takes in what the watch of pods told.
+    pub fn pod(&mut self, change: Change<PodFacts>) {
+        let (touched, bound) = (&mut self.touched, &mut self.bound);
+        self.pods.apply(change, |before, after| {
+            if let Some((pod, node)) = before.and_then(|pod| Some((pod, pod.node.as_ref()?))) {
+                touched.insert(node.clone());
+                if let Some(pods) = bound.get_mut(node) {
+                    pods.remove(&pod.key());
+                    if pods.is_empty() {
+                        bound.remove(node);
+                    }
+                }
+            }
+            if let Some((pod, node)) = after.and_then(|pod| Some((pod, pod.node.as_ref()?))) {
+                touched.insert(node.clone());
+                bound.entry(node.clone()).or_default().insert(pod.key());
+            }
+        });
+    }
+
+    /// Takes in what the watch of namespaces told.
+    pub fn namespace(&mut self, change: Change<NamespaceFacts>) {
+        let mut any = false;
+        self.namespaces.apply(change, |_, _| any = true);
+        if any {
+            let uids = self.namespaces.iter().map(|n| (n.name.clone(), n.uid.clone())).collect();
+            self.namespace_uids = Arc::new(uids);
+            self.touched.extend(self.nodes.iter().map(|node| node.name.clone()));
+        }
+    }
+
+    /// Whether every kind was listed once.
+    pub fn is_complete(&self) -> bool {
+        self.nodes.is_complete() && self.pods.is_complete() && self.namespaces.is_complete()
+    }
+
+    /// Whether the nodes were listed once.
+    pub fn nodes_known(&self) -> bool {
+        self.nodes.is_complete()
+    }
+
+    /// Has these nodes count as changed once more.
+    pub fn touch(&mut self, nodes: impl IntoIterator<Item = Name>) {
+        self.touched.extend(nodes);
+    }
+
+    /// The nodes of which something changed since this was last asked.
+    pub fn take_touched(&mut self) -> Vec<Name> {
+        self.touched.drain().collect()
+    }
+
+    /// Every node.
+    pub fn nodes(&self) -> impl Iterator<Item = &Arc<NodeFacts>> {
+        self.nodes.iter()
+    }
+
+    /// How many nodes, pods and namespaces there are.
+    pub fn counts(&self) -> (usize, usize, usize) {
+        (self.nodes.len(), self.pods.len(), self.namespaces.len())
+    }
+
+    /// What is known of one node and of its pods. None where there is no such node.
+    pub fn of_node(&self, name: &Name) -> Option<NodeInventory> {
+        let node = self.nodes.get(name)?.clone();
+        let bound = self.bound.get(name).into_iter().flatten();
+        let pods = bound.filter_map(|key| Some((key.clone(), self.pods.get(key)?.clone()))).collect();
+        Some(NodeInventory { node, pods, namespaces: self.namespace_uids.clone() })
+    }
+
+    /// The node that a pod is bound to. None where the pod is unknown or waits for a node.
+    pub fn node_of(&self, pod: &PodName) -> Option<&Name> {
+        self.pods.get(pod)?.node.as_ref()
+    }
+}

@@ -1,0 +1,12 @@
+//! Values: what is known of whom. No IO, no clock, no wire format, no actor.
+
+pub mod entity;
+pub mod inventory;
+pub mod metric;
+pub mod report;
+pub mod time;
+
+/// A hash map with the hasher that the whole project uses: fast, and seeded anew in every process.
+pub type Map<K, V> = hashbrown::HashMap<K, V, foldhash::fast::RandomState>;
+/// A hash set with the same hasher.
+pub type Set<K> = hashbrown::HashSet<K, foldhash::fast::RandomState>;

@@ -1,0 +1,96 @@
+//! What one kubelet said of its node, whatever format it said it in: rows of values, names borrowed from the body.
+//! Decoding is left to `wire`, judging and rating to `rollup`.
+
+use super::metric::Metric;
+
+/// Whom a row is of, within the node that answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Subject<'a> {
+    /// The node itself.
+    Node,
+    /// A container that belongs to no pod.
+    Free(&'a str),
+    /// A pod: namespace and name.
+    Pod(&'a str, &'a str),
+    /// A container of a pod: namespace, pod and its own name.
+    Container(&'a str, &'a str, &'a str),
+}
+
+/// What tells several values of one metric of one subject apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Part<'a> {
+    /// The subject as a whole.
+    Whole,
+    /// A file system or device, by prefix and name: `("", "/")`, `("Volume:", "data")`.
+    Resource(&'a str, &'a str),
+    /// A network interface.
+    Interface(&'a str),
+    /// An accelerator: make, model, id.
+    Accelerator(&'a str, &'a str, &'a str),
+}
+
+/// One subject's values, or one part's of it.
+#[derive(Clone, Copy, Debug)]
+pub struct ReportRow<'a> {
+    /// Whose they are.
+    pub subject: Subject<'a>,
+    /// Which part of it.
+    pub part: Part<'a>,
+    first: usize,
+    last: usize,
+}
+
+/// One answer of one kubelet.
+#[derive(Debug, Default)]
+pub struct Report<'a> {
+    rows: Vec<ReportRow<'a>>,
+    values: Vec<(Metric, u64)>,
+    custom: Vec<(usize, &'a str, f64)>,
+    /// Leaves that were there but were no number, or one that no metric can hold.
+    pub broken_leaves: u64,
+    /// The node name that the body claims; only compared, never used.
+    pub claimed_node: Option<&'a str>,
+}
+
+impl<'a> Report<'a> {
+    /// Opens a row; the values pushed from now on are its.
+    pub fn begin(&mut self, subject: Subject<'a>, part: Part<'a>) {
+        let at = self.values.len();
+        self.rows.push(ReportRow { subject, part, first: at, last: at });
+    }
+
+    /// Adds a value to the row opened last, as the metric's form holds it. A metric given twice: the later counts.
+    pub fn push(&mut self, metric: Metric, held: u64) {
+        if let Some(row) = self.rows.last_mut() {
+            self.values.push((metric, held));
+            row.last = self.values.len();
+        }
+    }
+
+    /// Adds a value of an application to the row opened last.
+    pub fn push_custom(&mut self, name: &'a str, value: f64) {
+        if let Some(row) = self.rows.len().checked_sub(1) {
+            self.custom.push((row, name, value));
+        }
+    }
+
+    /// The rows, in the order of the body.
+    pub fn rows(&self) -> &[ReportRow<'a>] {
+        &self.rows
+    }
+
+    /// A row's values.
+    pub fn values(&self, row: &ReportRow<'a>) -> &[(Metric, u64)] {
+        self.values.get(row.first..row.last).unwrap_or_default()
+    }
+
+    /// One value of a row; the later where it was given twice.
+    pub fn value(&self, row: &ReportRow<'a>, metric: Metric) -> Option<u64> {
+        self.values(row).iter().rev().find(|(m, _)| *m == metric).map(|(_, held)| *held)
+    }
+
+    /// The applications' values: position of the row, name, value.
+    pub fn custom(&self) -> &[(usize, &'a str, f64)] {
+        &self.custom
+    }
+}

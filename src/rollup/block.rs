@@ -1,0 +1,312 @@
+//! One node's answer (or one window's sums) as one immutable packed block: the message, and the storage. What goes in
+//! is left to [`super::node`] and [`super::sum`], how long it stays to [`super::history`].
+
+use super::pack::{Column, pack};
+use crate::model::entity::{Entity, Labels};
+use crate::model::inventory::NodeInventory;
+use crate::model::metric::{Metric, MetricKey};
+use crate::model::time::{Timestamp, Window};
+use std::sync::Arc;
+
+/// Position of a row in [`Rows`].
+pub type Row = usize;
+
+/// Whose values a block holds: entities, and the labelled parts of some of them. Shared by every block that holds the
+/// same, which is most of one node's.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Rows {
+    entities: Box<[Entity]>,
+    labels: Box<[Labels]>,
+    /// Entity, and one more than the labels' position or 0 for the entity as a whole. Sorted.
+    rows: Box<[(u32, u32)]>,
+}
+
+impl Rows {
+    /// The rows of these keys, sorted; doubles fall together.
+    pub fn new<'k>(keys: impl Iterator<Item = (&'k Entity, Option<&'k Labels>)> + Clone) -> Self {
+        let mut entities: Vec<&Entity> = keys.clone().map(|(entity, _)| entity).collect();
+        entities.sort_unstable();
+        entities.dedup();
+        let mut labels: Vec<&Labels> = keys.clone().filter_map(|(_, labels)| labels).collect();
+        labels.sort_unstable();
+        labels.dedup();
+        let index = |found: Result<usize, usize>| u32::try_from(found.unwrap_or(0)).unwrap_or(u32::MAX);
+        let mut rows: Vec<(u32, u32)> = keys
+            .map(|(entity, label)| {
+                let label = label.map_or(0, |l| index(labels.binary_search(&l)).saturating_add(1));
+                (index(entities.binary_search(&entity)), label)
+            })
+            .collect();
+        rows.sort_unstable();
+        rows.dedup();
+        Self {
+            entities: entities.into_iter().cloned().collect(),
+            labels: labels.into_iter().cloned().collect(),
+            rows: rows.into(),
+        }
+    }
+
+    /// The row of an entity, or of a labelled part of it.
+    pub fn find(&self, entity: &Entity, labels: Option<&Labels>) -> Option<Row> {
+        let entity = u32::try_from(self.entities.binary_search(entity).ok()?).ok()?;
+        let label = match labels {
+            None => 0,
+            Some(labels) => u32::try_from(self.labels.binary_search(labels).ok()?).ok()?.checked_add(1)?,
+        };
+        self.rows.binary_search(&(entity, label)).ok()
+    }
+
+    /// Whom a row is of.
+    pub fn key(&self, row: Row) -> Option<(&Entity, Option<&Labels>)> {
+        let (entity, label) = *self.rows.get(row)?;
+        let labels = label.checked_sub(1).and_then(|at| self.labels.get(usize::try_from(at).ok()?));
+        Some((self.entities.get(usize::try_from(entity).ok()?)?, labels))
+    }
+
+    /// Every row's key, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&Entity, Option<&Labels>)> {
+        (0..self.rows.len()).filter_map(|row| self.key(row))
+    }
+
+    /// Every entity, sorted.
+    pub fn entities(&self) -> &[Entity] {
+        &self.entities
+    }
+
+    /// How many rows there are.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+}
+
+/// A set of rows that can tell how many of it come before a row.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RowSet {
+    words: Box<[u64]>,
+    count: usize,
+}
+
+impl RowSet {
+    /// The rows whose bit is set in `words`, 64 a word, lowest first.
+    pub fn from_words(words: &[u64]) -> Self {
+        let count = words.iter().map(|word| usize::try_from(word.count_ones()).unwrap_or(0)).sum();
+        Self { words: words.into(), count }
+    }
+
+    /// How many members come before `row`. None where it is no member.
+    fn rank(&self, row: Row) -> Option<usize> {
+        let (at, bit) = (row / 64, row % 64);
+        let word = *self.words.get(at)?;
+        if word >> bit & 1 == 0 {
+            return None;
+        }
+        let before = self.words.get(..at)?.iter().map(|word| word.count_ones()).sum::<u32>();
+        usize::try_from(before + (word & ((1 << bit) - 1)).count_ones()).ok()
+    }
+
+    /// Whether `row` is a member.
+    pub fn has(&self, row: Row) -> bool {
+        self.words.get(row / 64).is_some_and(|word| word >> (row % 64) & 1 == 1)
+    }
+
+    /// The members, lowest first.
+    pub fn iter(&self) -> impl Iterator<Item = Row> {
+        self.words.iter().enumerate().flat_map(|(at, word)| {
+            (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| at * 64 + bit)
+        })
+    }
+}
+
+/// Which rows have a value of which metric. Shared like [`Rows`].
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Layout {
+    /// The rows.
+    pub rows: Arc<Rows>,
+    columns: Box<[(MetricKey, RowSet)]>,
+    /// How many of the columns, the first ones, hardly ever change.
+    steady: usize,
+}
+
+impl Layout {
+    /// The metrics that a row has a value of, those included that are worked out when read.
+    pub fn metrics_of(&self, row: Row) -> impl Iterator<Item = MetricKey> {
+        let stored = self.columns.iter().filter(move |(_, set)| set.has(row)).map(|(metric, _)| metric);
+        let started = stored.clone().any(|metric| *metric == MetricKey::Known(Metric::StartTime));
+        stored.cloned().chain(started.then_some(MetricKey::Known(Metric::Uptime)))
+    }
+
+    fn position(&self, metric: &MetricKey) -> Option<usize> {
+        self.columns.iter().position(|(key, _)| key == metric)
+    }
+
+    /// The metric of this name that some row has.
+    pub fn metric_named(&self, name: &str) -> Option<MetricKey> {
+        if name == Metric::Uptime.descriptor().name {
+            return Some(MetricKey::Known(Metric::Uptime));
+        }
+        self.columns.iter().map(|(key, _)| key).find(|key| key.name() == name).cloned()
+    }
+}
+
+/// A column that a block is made of: the rows that have a value, and the values in the same order.
+pub struct Filled<'a> {
+    /// Of which metric.
+    pub metric: MetricKey,
+    /// Of which rows.
+    pub present: RowSet,
+    /// The values.
+    pub values: &'a [u64],
+}
+
+/// One node's answer or one window's sums, packed. Never changed once made.
+#[derive(Debug)]
+pub struct Block {
+    /// The window whose end stamps every point.
+    pub window: Window,
+    /// When the answer was asked for.
+    pub scraped_at: Timestamp,
+    /// What is in it.
+    pub layout: Arc<Layout>,
+    /// What was known of the node and its pods; None for sums.
+    pub facts: Option<Arc<NodeInventory>>,
+    steady: Arc<[u8]>,
+    moving: Box<[u8]>,
+}
+
+/// Whether a metric hardly ever changes, so that its column is shared with the block before.
+fn is_steady(metric: &MetricKey) -> bool {
+    use Metric as M;
+    match metric {
+        MetricKey::Resource(_) => true,
+        MetricKey::Custom(_) => false,
+        MetricKey::Known(metric) => matches!(
+            metric,
+            M::StartTime
+                | M::CpuRequest
+                | M::CpuLimit
+                | M::CpuNodeCapacity
+                | M::CpuNodeAllocatable
+                | M::CpuNodeReservation
+                | M::MemoryRequest
+                | M::MemoryLimit
+                | M::MemoryNodeCapacity
+                | M::MemoryNodeAllocatable
+                | M::MemoryNodeReservation
+                | M::EphemeralStorageRequest
+                | M::EphemeralStorageLimit
+                | M::EphemeralStorageNodeCapacity
+                | M::EphemeralStorageNodeAllocatable
+                | M::EphemeralStorageNodeReservation
+                | M::FilesystemLimit
+                | M::FilesystemInodes
+                | M::ProcessLimit
+                | M::AcceleratorMemoryTotal
+                | M::RestartCount
+        ),
+    }
+}
+
+impl Block {
+    /// Packs a block. What equals its like in `previous` is shared with it.
+    pub fn new(
+        window: Window,
+        scraped_at: Timestamp,
+        rows: Arc<Rows>,
+        mut columns: Vec<Filled<'_>>,
+        facts: Option<Arc<NodeInventory>>,
+        previous: Option<&Block>,
+    ) -> Self {
+        columns.retain(|column| !column.values.is_empty());
+        columns.sort_by(|a, b| (!is_steady(&a.metric), &a.metric).cmp(&(!is_steady(&b.metric), &b.metric)));
+        let first_moving = columns.iter().take_while(|column| is_steady(&column.metric)).count();
+        let (mut steady, mut moving) = (Vec::new(), Vec::new());
+        let mut keys = Vec::with_capacity(columns.len());
+        for (at, column) in columns.into_iter().enumerate() {
+            pack(column.values, if at < first_moving { &mut steady } else { &mut moving });
+            keys.push((column.metric, column.present));
+        }
+        let layout = Layout { rows, columns: keys.into(), steady: first_moving };
+        let layout = match previous {
+            Some(previous) if *previous.layout == layout => previous.layout.clone(),
+            _ => Arc::new(layout),
+        };
+        let steady = match previous {
+            Some(previous) if *previous.steady == *steady => previous.steady.clone(),
+            _ => steady.into(),
+        };
+        Self { window, scraped_at, layout, facts, steady, moving: moving.into() }
+    }
+
+    /// Every column with its rows, in the layout's order.
+    fn columns(&self) -> impl Iterator<Item = (&MetricKey, &RowSet, Column<'_>)> {
+        let mut bytes: &[u8] = &self.steady;
+        self.layout.columns.iter().enumerate().map_while(move |(at, (metric, present))| {
+            if at == self.layout.steady {
+                bytes = &self.moving;
+            }
+            let (column, rest) = Column::split(bytes, present.count)?;
+            bytes = rest;
+            Some((metric, present, column))
+        })
+    }
+
+    /// The value of a metric of a row, as the metric's form holds it.
+    pub fn value(&self, row: Row, metric: &MetricKey) -> Option<u64> {
+        if *metric == MetricKey::Known(Metric::Uptime) {
+            return self.uptime(self.value(row, &MetricKey::Known(Metric::StartTime))?);
+        }
+        let at = self.layout.position(metric)?;
+        let (_, present, column) = self.columns().nth(at)?;
+        column.get(present.rank(row)?)
+    }
+
+    /// Milliseconds from a start to the scrape, as Heapster told them. None for a start after it.
+    fn uptime(&self, start: u64) -> Option<u64> {
+        u64::try_from(self.scraped_at.nanos()).ok()?.checked_sub(start).map(|nanos| nanos / 1_000_000)
+    }
+
+    /// One whole column by row; None where a row has no value.
+    pub fn column(&self, metric: Metric) -> Option<Vec<Option<u64>>> {
+        let at = self.layout.position(&MetricKey::Known(metric))?;
+        let (_, present, column) = self.columns().nth(at)?;
+        let mut values = vec![None; self.layout.rows.len()];
+        for (row, value) in present.iter().zip(column.iter()) {
+            if let Some(slot) = values.get_mut(row) {
+                *slot = Some(value);
+            }
+        }
+        Some(values)
+    }
+
+    /// Calls `each` for every value, metric by metric, rows ascending; uptimes behind start times.
+    pub fn for_each(&self, mut each: impl FnMut(Row, &MetricKey, u64)) {
+        for (metric, present, column) in self.columns() {
+            for (row, value) in present.iter().zip(column.iter()) {
+                each(row, metric, value);
+            }
+            if *metric == MetricKey::Known(Metric::StartTime) {
+                for (row, start) in present.iter().zip(column.iter()) {
+                    if let Some(uptime) = self.uptime(start) {
+                        each(row, &MetricKey::Known(Metric::Uptime), uptime);
+                    }
+                }
+            }
+        }
+    }
+
+    /// How many values are held.
+    pub fn points(&self) -> usize {
+        self.layout.columns.iter().map(|(_, present)| present.count).sum()
+    }
+
+    /// Bytes of packed values that this block does not share with `previous`.
+    pub fn own_bytes(&self, previous: Option<&Block>) -> usize {
+        let shared = previous.is_some_and(|previous| Arc::ptr_eq(&previous.steady, &self.steady));
+        self.moving.len() + if shared { 0 } else { self.steady.len() }
+    }
+}

@@ -1,0 +1,343 @@
+//! One cluster's history: a ring a node, a ring of sums, an index of pods, and the windows that are still open. What a
+//! question means is left to [`super::query`].
+
+use super::block::{Block, Rows};
+use super::history::Ring;
+use super::schedule::Schedule;
+use super::sum::NamespaceSums;
+use crate::model::entity::{Entity, Name};
+use crate::model::time::{Timestamp, Window};
+use crate::model::{Map, Set};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The points of one window, all of one cluster: what sinks are given.
+#[derive(Debug)]
+pub struct Batch {
+    /// The cluster's name.
+    pub cluster: Name,
+    /// The window.
+    pub window: Window,
+    /// One block for each node that answered.
+    pub nodes: Vec<Arc<Block>>,
+    /// The namespaces and the cluster; None where no node had anything to add.
+    pub sums: Option<Arc<Block>>,
+    /// Nodes that did not answer and count with their values of the window before.
+    pub carried: usize,
+    /// Nodes that did not answer and do not count.
+    pub missing: usize,
+}
+
+#[derive(Debug, Default)]
+struct Node {
+    ring: Ring,
+    last_sums: Option<(i64, Arc<NamespaceSums>)>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    answered: Set<Name>,
+    took: Set<Name>,
+    sums: NamespaceSums,
+}
+
+/// Counts that only grow, and what is held now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Blocks kept.
+    pub blocks: usize,
+    /// Points kept.
+    pub points: usize,
+    /// Bytes of packed values kept.
+    pub bytes: usize,
+    /// Entities that have a point, labelled parts not counted.
+    pub entities: usize,
+    /// Answers that came after their window was closed: kept, but in no sum.
+    pub late: u64,
+}
+
+/// One cluster's history.
+#[derive(Debug)]
+pub struct Cluster {
+    name: Name,
+    schedule: Schedule,
+    retention: Duration,
+    nodes: BTreeMap<Name, Node>,
+    pods: BTreeMap<Name, BTreeMap<Name, Vec<Name>>>,
+    sums: Ring,
+    expected: Map<Name, i64>,
+    open: BTreeMap<i64, Open>,
+    next_to_close: Option<i64>,
+    /// Until when the first window waits for the first scrapes, which begin at any moment of a window.
+    first_until: Timestamp,
+    held: Held,
+}
+
+impl Cluster {
+    /// An empty history.
+    pub fn new(name: Name, schedule: Schedule, retention: Duration) -> Self {
+        Self {
+            name,
+            schedule,
+            retention,
+            nodes: BTreeMap::new(),
+            pods: BTreeMap::new(),
+            sums: Ring::default(),
+            expected: Map::default(),
+            open: BTreeMap::new(),
+            next_to_close: None,
+            first_until: Timestamp::default(),
+            held: Held::default(),
+        }
+    }
+
+    /// The cluster's name.
+    pub fn name(&self) -> &Name {
+        &self.name
+    }
+
+    /// Says which nodes are scraped from now on: each for the window that has just ended and all that follow.
+    pub fn expect(&mut self, nodes: impl IntoIterator<Item = Name>, now: Timestamp) {
+        let first = self.schedule.resolution().last_ended(now).index();
+        let before = std::mem::take(&mut self.expected);
+        self.expected = nodes
+            .into_iter()
+            .map(|node| (node.clone(), before.get(&node).copied().unwrap_or(first)))
+            .collect();
+        if self.next_to_close.is_none() && !self.expected.is_empty() {
+            self.next_to_close = Some(first);
+            self.first_until = now.after(self.schedule.first_scrapes_within());
+        }
+    }
+
+    /// How many nodes are scraped.
+    pub fn expected(&self) -> usize {
+        self.expected.len()
+    }
+
+    /// Takes in a node's answer, which came at `uptime`.
+    pub fn took(&mut self, node: &Name, block: Arc<Block>, sums: Arc<NamespaceSums>, uptime: Duration) {
+        let window = block.window.index();
+        self.rewind(window);
+        if self.next_to_close.is_some_and(|next| window < next) {
+            self.held.late += 1;
+        } else {
+            let open = self.open.entry(window).or_default();
+            if open.took.insert(node.clone()) {
+                open.sums.add_all(&sums);
+            }
+            open.answered.insert(node.clone());
+        }
+        let entry = self.nodes.entry(node.clone()).or_default();
+        let rows = &block.layout.rows;
+        if !entry.ring.latest().is_some_and(|latest| Arc::ptr_eq(&latest.layout.rows, rows)) {
+            for (namespace, pod) in pods_of(rows) {
+                let homes = self.pods.entry(namespace.clone()).or_default().entry(pod.clone()).or_default();
+                if !homes.contains(node) {
+                    homes.push(node.clone());
+                }
+            }
+        }
+        self.held.blocks += 1;
+        self.held.points += block.points();
+        self.held.bytes += block.own_bytes(entry.ring.latest().map(|latest| &**latest));
+        entry.last_sums = Some((window, sums));
+        entry.ring.push(block, uptime);
+    }
+
+    /// Takes in that a node did not answer for a window.
+    pub fn missed(&mut self, node: &Name, window: Window) {
+        self.rewind(window.index());
+        if self.next_to_close.is_none_or(|next| window.index() >= next) {
+            self.open.entry(window.index()).or_default().answered.insert(node.clone());
+        }
+    }
+
+    /// An answer for a window long closed means that the clock was set back: windows are counted from there again.
+    fn rewind(&mut self, window: i64) {
+        if self.next_to_close.is_some_and(|next| window < next - 2) {
+            self.next_to_close = Some(window);
+            self.open.clear();
+        }
+    }
+
+    /// Closes the windows for which every node has answered or the time is up, and drops what is past its retention.
+    pub fn close_due(&mut self, now: Timestamp, uptime: Duration) -> Vec<Batch> {
+        let mut batches = Vec::new();
+        let last_ended = self.schedule.resolution().last_ended(now);
+        let kept = self.retention.as_nanos() / self.schedule.resolution().duration().as_nanos();
+        while let Some(next) = self.next_to_close.filter(|next| *next <= last_ended.index()) {
+            // A clock set forward by days must not be followed window by window.
+            let oldest = last_ended.index().saturating_sub(i64::try_from(kept).unwrap_or(i64::MAX));
+            let window = last_ended.step(next.max(oldest) - last_ended.index());
+            let time_is_up = now >= self.schedule.closes_at(window).max(self.first_until);
+            if !self.is_answered(window.index()) && !time_is_up {
+                break;
+            }
+            batches.push(self.close(window, now, uptime));
+            self.next_to_close = Some(window.index() + 1);
+        }
+        if !batches.is_empty() {
+            self.prune(uptime);
+        }
+        batches
+    }
+
+    /// Whether as many nodes have answered for a window as are scraped. A count, not a comparison: it is asked after
+    /// every answer.
+    pub fn all_answered(&self, window: Window) -> bool {
+        self.open.get(&window.index()).is_some_and(|open| open.answered.len() >= self.expected.len())
+    }
+
+    fn is_answered(&self, window: i64) -> bool {
+        let answered = self.open.get(&window).map(|open| &open.answered);
+        let due = self.expected.iter().filter(|(_, first)| **first <= window);
+        due.into_iter().all(|(node, _)| answered.is_some_and(|answered| answered.contains(node)))
+    }
+
+    fn close(&mut self, window: Window, now: Timestamp, uptime: Duration) -> Batch {
+        let Open { took, mut sums, .. } = self.open.remove(&window.index()).unwrap_or_default();
+        self.open.retain(|index, _| *index > window.index());
+        let (mut carried, mut missing) = (0, 0);
+        for node in self.expected.keys().filter(|node| !took.contains(*node)) {
+            match self.nodes.get(node).and_then(|node| node.last_sums.as_ref()) {
+                Some((index, last)) if *index == window.index() - 1 => {
+                    sums.add_all(last);
+                    carried += 1;
+                }
+                _ => missing += 1,
+            }
+        }
+        let block = (!took.is_empty() || carried > 0).then(|| {
+            let block = Arc::new(sums.pack(window, now, self.sums.latest().map(|block| &**block)));
+            self.held.blocks += 1;
+            self.held.points += block.points();
+            self.held.bytes += block.own_bytes(self.sums.latest().map(|latest| &**latest));
+            self.sums.push(block.clone(), uptime);
+            block
+        });
+        let of_window = |node: &Name| {
+            let blocks = self.nodes.get(node)?.ring.blocks();
+            blocks.rev().find(|block| block.window == window).cloned()
+        };
+        let mut names: Vec<&Name> = took.iter().collect();
+        names.sort_unstable();
+        let nodes = names.into_iter().filter_map(of_window).collect();
+        Batch { cluster: self.name.clone(), window, nodes, sums: block, carried, missing }
+    }
+
+    /// Drops what is past its retention, and forgets whoever has no point left.
+    fn prune(&mut self, uptime: Duration) {
+        let forget = |held: &mut Held, dropped: &[Arc<Block>], next: Option<&Arc<Block>>| {
+            for (at, block) in dropped.iter().enumerate() {
+                held.blocks -= 1;
+                held.points -= block.points();
+                // What a later block shares is counted until that one goes.
+                let later = dropped.get(at + 1).or(next);
+                held.bytes -= block.own_bytes(later.map(|later| &**later));
+            }
+        };
+        let dropped = self.sums.prune(uptime, self.retention);
+        forget(&mut self.held, &dropped, self.sums.latest().and(self.sums.blocks().next()));
+        let (pods, held) = (&mut self.pods, &mut self.held);
+        for (name, node) in &mut self.nodes {
+            let dropped = node.ring.prune(uptime, self.retention);
+            forget(held, &dropped, node.ring.blocks().next());
+            let Some(last) = dropped.last() else { continue };
+            let mut gone: Vec<&Arc<Rows>> = dropped.iter().map(|block| &block.layout.rows).collect();
+            gone.dedup_by(|a, b| Arc::ptr_eq(a, b));
+            if node.ring.blocks().next().is_some_and(|next| Arc::ptr_eq(&next.layout.rows, &last.layout.rows))
+            {
+                gone.pop();
+            }
+            for (namespace, pod) in gone.into_iter().flat_map(|rows| pods_of(rows)) {
+                let entity = Entity::Pod { namespace: namespace.clone(), pod: pod.clone() };
+                if !node.ring.distinct_rows().any(|rows| rows.find(&entity, None).is_some()) {
+                    forget_home(pods, namespace, pod, name);
+                }
+            }
+        }
+        self.nodes.retain(|name, node| !node.ring.is_empty() || self.expected.contains_key(name));
+    }
+
+    /// What is held and what was counted.
+    pub fn held(&self) -> Held {
+        let latest = self.nodes.values().map(|node| &node.ring).chain([&self.sums]).filter_map(Ring::latest);
+        let entities = latest.map(|block| block.layout.rows.entities().len()).sum();
+        Held { entities, ..self.held }
+    }
+
+    /// The sums' ring.
+    pub(super) fn sums(&self) -> &Ring {
+        &self.sums
+    }
+
+    /// The ring of the node of this name, or else of this hostname.
+    pub(super) fn node<'c>(&'c self, name: &str) -> Option<(&'c Name, &'c Ring)> {
+        let named = self.nodes.get_key_value(name);
+        let by_hostname = || {
+            self.nodes.iter().find(|(_, node)| {
+                let facts = node.ring.latest().and_then(|block| block.facts.as_ref());
+                facts.is_some_and(|facts| *facts.node.hostname == *name)
+            })
+        };
+        named.or_else(by_hostname).map(|(name, node)| (name, &node.ring))
+    }
+
+    /// Every node with its ring, sorted by name.
+    pub(super) fn nodes(&self) -> impl Iterator<Item = (&Name, &Ring)> {
+        self.nodes.iter().map(|(name, node)| (name, &node.ring))
+    }
+
+    /// The rings in which a pod has points.
+    pub(super) fn homes<'c>(
+        &'c self,
+        namespace: &str,
+        pod: &str,
+    ) -> impl Iterator<Item = &'c Ring> + use<'c> {
+        let homes = self.pods.get(namespace).and_then(|pods| pods.get(pod));
+        homes.into_iter().flatten().filter_map(|node| self.nodes.get(node)).map(|node| &node.ring)
+    }
+
+    /// Every namespace that has a pod with points.
+    pub(super) fn namespaces(&self) -> impl Iterator<Item = &Name> {
+        self.pods.keys()
+    }
+
+    /// Every pod of a namespace that has points.
+    pub(super) fn pods<'c>(&'c self, namespace: &str) -> impl Iterator<Item = &'c Name> + use<'c> {
+        self.pods.get(namespace).into_iter().flat_map(BTreeMap::keys)
+    }
+
+    /// Whether a block is recent enough for its entities to be listed: of the last window closed, the one before it,
+    /// or a later one.
+    pub(super) fn is_listed(&self, block: &Block) -> bool {
+        self.next_to_close.is_none_or(|next| block.window.index() >= next - 2)
+    }
+}
+
+fn pods_of(rows: &Rows) -> impl Iterator<Item = (&Name, &Name)> {
+    rows.entities().iter().filter_map(|entity| match entity {
+        Entity::Pod { namespace, pod } => Some((namespace, pod)),
+        _ => None,
+    })
+}
+
+fn forget_home(
+    pods: &mut BTreeMap<Name, BTreeMap<Name, Vec<Name>>>,
+    namespace: &Name,
+    pod: &Name,
+    node: &Name,
+) {
+    let Some(of_namespace) = pods.get_mut(namespace) else { return };
+    if let Some(homes) = of_namespace.get_mut(pod) {
+        homes.retain(|home| home != node);
+        if homes.is_empty() {
+            of_namespace.remove(pod);
+        }
+    }
+    if of_namespace.is_empty() {
+        pods.remove(namespace);
+    }
+}

@@ -1,0 +1,120 @@
+//! One column of numbers as few bytes: frame of reference, a common factor taken out, as many bits a number as the
+//! widest needs. Any number can be read without its neighbours. What the numbers mean is left to [`super::block`].
+//!
+//! Layout: width in bits (1 byte), factor (1 byte: low six bits a power of two, high two a power of 125), the smallest
+//! number (LEB128), then the differences to it, divided by the factor, packed little-endian and padded to a byte.
+
+/// 5^3, 5^6, 5^9: with the power of two they take out 10^3, 10^6 and 10^9, the usual steps of clocks.
+const FIVES: [u64; 4] = [1, 125, 15_625, 1_953_125];
+
+/// Appends a column to `out`.
+pub fn pack(values: &[u64], out: &mut Vec<u8>) {
+    let base = values.iter().copied().min().unwrap_or(0);
+    let all = values.iter().fold(0, |all, value| all | (value - base));
+    let shift = if all == 0 { 0 } else { all.trailing_zeros() };
+    let mut fives = 0;
+    while fives < 3 && all != 0 {
+        let next = FIVES.get(fives + 1).copied().unwrap_or(1);
+        if !values.iter().all(|value| ((value - base) >> shift).is_multiple_of(next)) {
+            break;
+        }
+        fives += 1;
+    }
+    let divisor = FIVES.get(fives).copied().unwrap_or(1);
+    let widest = values.iter().map(|value| ((value - base) >> shift) / divisor).max().unwrap_or(0);
+    let width = u64::BITS - widest.leading_zeros();
+    out.push(low_byte(u64::from(width)));
+    out.push(low_byte(u64::from(shift)) | low_byte(u64::try_from(fives).unwrap_or(0) << 6));
+    write_varint(base, out);
+    if width == 0 {
+        return;
+    }
+    let (mut pending, mut bits) = (0_u128, 0);
+    for value in values {
+        pending |= u128::from(((value - base) >> shift) / divisor) << bits;
+        bits += width;
+        while bits >= 8 {
+            out.push(low_byte(u64::try_from(pending & 0xff).unwrap_or(0)));
+            pending >>= 8;
+            bits -= 8;
+        }
+    }
+    if bits > 0 {
+        out.push(low_byte(u64::try_from(pending & 0xff).unwrap_or(0)));
+    }
+}
+
+/// A packed column of a known count of numbers.
+#[derive(Clone, Copy, Debug)]
+pub struct Column<'a> {
+    base: u64,
+    width: u32,
+    shift: u32,
+    factor: u64,
+    count: usize,
+    payload: &'a [u8],
+}
+
+impl<'a> Column<'a> {
+    /// The column of `count` numbers that `bytes` begin with, and the bytes behind it. None where they are too few.
+    pub fn split(bytes: &'a [u8], count: usize) -> Option<(Self, &'a [u8])> {
+        let (&[width, factor], rest) = bytes.split_first_chunk()?;
+        if width > 64 {
+            return None;
+        }
+        let (base, rest) = read_varint(rest)?;
+        let (payload, rest) = rest.split_at_checked((usize::from(width) * count).div_ceil(8))?;
+        let fives = FIVES.get(usize::from(factor >> 6)).copied()?;
+        let shift = u32::from(factor & 0x3f);
+        Some((Self { base, width: u32::from(width), shift, factor: fives, count, payload }, rest))
+    }
+
+    /// The number at `index`. None at the end.
+    pub fn get(&self, index: usize) -> Option<u64> {
+        if index >= self.count {
+            return None;
+        }
+        if self.width == 0 {
+            return Some(self.base);
+        }
+        let bit = index * usize::try_from(self.width).ok()?;
+        let bytes = self.payload.get(bit / 8..)?;
+        let mut window = [0; 16];
+        for (to, from) in window.iter_mut().zip(bytes.iter().take(9)) {
+            *to = *from;
+        }
+        let raw = (u128::from_le_bytes(window) >> (bit % 8)) & ((1_u128 << self.width) - 1);
+        Some(self.base.wrapping_add(u64::try_from(raw).ok()?.wrapping_mul(self.factor) << self.shift))
+    }
+
+    /// Every number.
+    pub fn iter(&self) -> impl Iterator<Item = u64> + use<'a> {
+        let column = *self;
+        (0..column.count).filter_map(move |index| column.get(index))
+    }
+}
+
+/// The lowest eight bits.
+#[allow(clippy::as_conversions)]
+const fn low_byte(value: u64) -> u8 {
+    (value & 0xff) as u8
+}
+
+fn write_varint(mut value: u64, out: &mut Vec<u8>) {
+    while value >= 0x80 {
+        out.push(low_byte(value) | 0x80);
+        value >>= 7;
+    }
+    out.push(low_byte(value));
+}
+
+fn read_varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    let mut value = 0_u64;
+    for (at, byte) in bytes.iter().enumerate().take(10) {
+        value |= u64::from(byte & 0x7f) << (7 * at);
+        if byte & 0x80 == 0 {
+            return Some((value, bytes.get(at + 1..)?));
+        }
+    }
+    None
+}

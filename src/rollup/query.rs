@@ -1,0 +1,169 @@
+//! Questions about the history and their answers, as values. How they are asked over HTTP is left to `api`.
+
+use super::cluster::Cluster;
+use super::history::{Points, Ring, SeriesKey, Span};
+use crate::model::entity::{Entity, Labels, Name};
+use crate::model::metric::Value;
+use crate::model::time::Timestamp;
+use std::collections::BTreeSet;
+
+/// What can be asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Query {
+    /// The nodes.
+    Nodes,
+    /// The free containers of a node, given by name or hostname.
+    FreeContainers(Name),
+    /// The namespaces.
+    Namespaces,
+    /// The pods of a namespace.
+    Pods(Name),
+    /// The containers of a pod: namespace and pod.
+    Containers(Name, Name),
+    /// The metrics of an entity.
+    Metrics(Entity),
+    /// The points of one series.
+    Series(SeriesKey, Span),
+}
+
+/// What is answered.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// Names, sorted.
+    Names(Vec<String>),
+    /// Points, oldest first.
+    Series(Vec<(Timestamp, Value)>),
+}
+
+/// Answers a question from these clusters. What several of them hold under one key is told of the first that has it,
+/// but for the cluster itself: that is the sum.
+pub fn answer(clusters: &[&Cluster], query: &Query) -> Answer {
+    match query {
+        Query::Series(key, span) => {
+            let mut all = clusters.iter().map(|cluster| {
+                let mut points = Points::new();
+                let key = SeriesKey { entity: own_name(cluster, &key.entity), ..key.clone() };
+                rings_of(cluster, &key.entity).for_each(|ring| ring.read(&key, *span, &mut points));
+                points
+            });
+            let points = match key.entity {
+                Entity::Cluster => all.fold(Points::new(), add),
+                _ => all.find(|points| !points.is_empty()).unwrap_or_default(),
+            };
+            Answer::Series(points.into_iter().collect())
+        }
+        Query::Metrics(entity) => {
+            let mut names = BTreeSet::new();
+            for cluster in clusters {
+                let entity = own_name(cluster, entity);
+                rings_of(cluster, &entity).for_each(|ring| ring.names(&entity, None, &mut names));
+            }
+            Answer::Names(names.into_iter().collect())
+        }
+        list => {
+            let names: BTreeSet<String> = clusters.iter().flat_map(|cluster| listed(cluster, list)).collect();
+            Answer::Names(names.into_iter().collect())
+        }
+    }
+}
+
+fn add(mut sums: Points, points: Points) -> Points {
+    for (at, value) in points {
+        let sum = sums.entry(at).or_insert(Value::Integer(0));
+        *sum = match (*sum, value) {
+            (Value::Integer(a), Value::Integer(b)) => Value::Integer(a.saturating_add(b)),
+            (Value::Integer(0), Value::Float(b)) => Value::Float(b),
+            (Value::Float(a), Value::Float(b)) => Value::Float(a + b),
+            (sum, _) => sum,
+        };
+    }
+    sums
+}
+
+/// The entity under the node's own name where it was asked for by hostname.
+fn own_name(cluster: &Cluster, entity: &Entity) -> Entity {
+    let name = |asked: &Name| cluster.node(asked).map_or_else(|| asked.clone(), |(name, _)| name.clone());
+    match entity {
+        Entity::Node(node) => Entity::Node(name(node)),
+        Entity::FreeContainer { node, container } => {
+            Entity::FreeContainer { node: name(node), container: container.clone() }
+        }
+        other => other.clone(),
+    }
+}
+
+fn rings_of<'c>(cluster: &'c Cluster, entity: &Entity) -> Box<dyn Iterator<Item = &'c Ring> + 'c> {
+    match entity {
+        Entity::Cluster | Entity::Namespace(_) => Box::new(std::iter::once(cluster.sums())),
+        Entity::Node(node) | Entity::FreeContainer { node, .. } => {
+            Box::new(cluster.node(node).into_iter().map(|(_, ring)| ring))
+        }
+        Entity::Pod { namespace, pod } | Entity::PodContainer { namespace, pod, .. } => {
+            Box::new(cluster.homes(namespace, pod))
+        }
+    }
+}
+
+fn listed(cluster: &Cluster, list: &Query) -> Vec<String> {
+    match list {
+        Query::Nodes => {
+            let nodes =
+                cluster.nodes().filter(|(_, ring)| ring.latest().is_some_and(|b| cluster.is_listed(b)));
+            nodes.map(|(name, _)| name.to_string()).collect()
+        }
+        Query::Namespaces => {
+            let has_pod =
+                |namespace: &&Name| cluster.pods(namespace).any(|pod| is_pod_listed(cluster, namespace, pod));
+            cluster.namespaces().filter(has_pod).map(Name::to_string).collect()
+        }
+        Query::Pods(namespace) => {
+            let pods = cluster.pods(namespace).filter(|pod| is_pod_listed(cluster, namespace, pod));
+            pods.map(Name::to_string).collect()
+        }
+        Query::Containers(namespace, pod) => {
+            let of_pod = |entity: &Entity| match entity {
+                Entity::PodContainer { namespace: n, pod: p, container } if n == namespace && p == pod => {
+                    Some(container.to_string())
+                }
+                _ => None,
+            };
+            names(cluster, cluster.homes(namespace, pod), of_pod)
+        }
+        Query::FreeContainers(node) => {
+            let free = |entity: &Entity| match entity {
+                Entity::FreeContainer { container, .. } => Some(container.to_string()),
+                _ => None,
+            };
+            names(cluster, cluster.node(node).into_iter().map(|(_, ring)| ring), free)
+        }
+        Query::Metrics(_) | Query::Series(..) => Vec::new(),
+    }
+}
+
+fn is_pod_listed(cluster: &Cluster, namespace: &Name, pod: &Name) -> bool {
+    let entity = Entity::Pod { namespace: namespace.clone(), pod: pod.clone() };
+    let mut recent = cluster.homes(namespace, pod).flat_map(|ring| recent(cluster, ring));
+    recent.any(|block| block.layout.rows.find(&entity, None).is_some())
+}
+
+/// The blocks whose entities are listed, newest first.
+fn recent<'c>(cluster: &'c Cluster, ring: &'c Ring) -> impl Iterator<Item = &'c super::block::Block> {
+    ring.blocks().rev().map(|block| &**block).take_while(|block| cluster.is_listed(block))
+}
+
+fn names<'c>(
+    cluster: &'c Cluster,
+    rings: impl Iterator<Item = &'c Ring>,
+    name: impl Fn(&Entity) -> Option<String>,
+) -> Vec<String> {
+    let blocks = rings.flat_map(|ring| recent(cluster, ring));
+    blocks.flat_map(|block| block.layout.rows.entities()).filter_map(name).collect()
+}
+
+/// The label sets under which an entity has parts, over the whole history.
+pub fn parts(cluster: &Cluster, entity: &Entity) -> BTreeSet<Labels> {
+    let entity = own_name(cluster, entity);
+    let rows = rings_of(cluster, &entity).flat_map(|ring| ring.distinct_rows());
+    let keys = rows.flat_map(|rows| rows.iter());
+    keys.filter(|(of, _)| **of == entity).filter_map(|(_, labels)| labels.cloned()).collect()
+}

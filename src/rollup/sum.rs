@@ -1,0 +1,87 @@
+//! Sums of every additive metric: of a pod's containers, a namespace's pods, the cluster's namespaces. Which pods count
+//! is left to [`super::node`], which nodes to [`super::Rollup`].
+
+use super::block::{Block, Rows};
+use super::sheet::Sheet;
+use crate::model::entity::{Entity, Name};
+use crate::model::metric::Metric;
+use crate::model::time::{Timestamp, Window};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// One sum of each additive metric that any summand had.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sums(Box<[Option<u64>]>);
+
+impl Default for Sums {
+    fn default() -> Self {
+        Self(vec![None; Metric::ALL.len()].into())
+    }
+}
+
+impl Sums {
+    /// Adds one value; stays at the largest number where the sum would not fit.
+    pub fn add(&mut self, metric: Metric, held: u64) {
+        if let Some(sum) = self.0.get_mut(metric.index()) {
+            *sum = Some(sum.unwrap_or(0).saturating_add(held));
+        }
+    }
+
+    /// Adds every sum of `other`.
+    pub fn add_all(&mut self, other: &Sums) {
+        for (metric, held) in other.iter() {
+            self.add(metric, held);
+        }
+    }
+
+    /// The sums there are.
+    pub fn iter(&self) -> impl Iterator<Item = (Metric, u64)> {
+        Metric::ALL.iter().zip(&self.0).filter_map(|(metric, sum)| Some((*metric, (*sum)?)))
+    }
+}
+
+/// Sums by namespace: what one node adds, or what all of them add up to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NamespaceSums(BTreeMap<Name, Sums>);
+
+impl NamespaceSums {
+    /// The sums of a namespace, there from now on.
+    pub fn of(&mut self, namespace: &Name) -> &mut Sums {
+        self.0.entry(namespace.clone()).or_default()
+    }
+
+    /// Adds every namespace of `other`.
+    pub fn add_all(&mut self, other: &NamespaceSums) {
+        for (namespace, sums) in &other.0 {
+            self.of(namespace).add_all(sums);
+        }
+    }
+
+    /// The points of the namespaces and of the cluster for one window, as a block.
+    pub fn pack(&self, window: Window, at: Timestamp, previous: Option<&Block>) -> Block {
+        let entities: Vec<Entity> = std::iter::once(Entity::Cluster)
+            .chain(self.0.keys().map(|namespace| Entity::Namespace(namespace.clone())))
+            .collect();
+        let rows = Rows::new(entities.iter().map(|entity| (entity, None)));
+        let rows = match previous {
+            Some(previous) if *previous.layout.rows == rows => previous.layout.rows.clone(),
+            _ => Arc::new(rows),
+        };
+        let mut sheet = Sheet::new(rows.clone());
+        let mut cluster = Sums::default();
+        for (namespace, sums) in &self.0 {
+            cluster.add_all(sums);
+            write(&mut sheet, rows.find(&Entity::Namespace(namespace.clone()), None), sums);
+        }
+        write(&mut sheet, rows.find(&Entity::Cluster, None), &cluster);
+        sheet.pack(window, at, None, previous)
+    }
+}
+
+fn write(sheet: &mut Sheet, row: Option<usize>, sums: &Sums) {
+    if let Some(row) = row {
+        for (metric, held) in sums.iter() {
+            sheet.set(row, metric, held);
+        }
+    }
+}

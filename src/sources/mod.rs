@@ -1,0 +1,133 @@
+//! What can be collected: one file a kind and one line in [`KINDS`], which drives parsing, errors, `--help` and the
+//! README. How a kind is asked and when is left to `client` and `actors`.
+
+pub mod kubernetes;
+pub mod summary_api;
+
+use crate::client::kubernetes::Login;
+use crate::config::nearest::nearest;
+use crate::config::uri::{Uri, UriError};
+use crate::model::entity::Name;
+use crate::model::report::Report;
+use std::sync::Arc;
+
+/// An option of a kind.
+#[derive(Clone, Copy, Debug)]
+pub struct OptionLine {
+    /// Its name.
+    pub name: &'static str,
+    /// Its default.
+    pub default: &'static str,
+    /// What it is.
+    pub about: &'static str,
+}
+
+/// A kind of source.
+pub struct Kind {
+    /// What its URIs begin with.
+    pub prefix: &'static str,
+    /// What it collects.
+    pub about: &'static str,
+    /// Its options.
+    pub options: &'static [OptionLine],
+    build: fn() -> Arc<dyn Format>,
+}
+
+/// Every kind of source.
+pub const KINDS: &[Kind] = &[Kind {
+    prefix: "kubernetes.summary_api",
+    about: "nodes, pods and containers from each kubelet's GET /stats/summary",
+    options: kubernetes::OPTIONS,
+    build: summary_api::format,
+}];
+
+/// Kinds of Heapster that this release does not know yet.
+pub const NOT_YET: &[&str] = &["kubernetes", "cadvisor"];
+
+/// How the kubelets of a source are asked and understood.
+pub trait Format: Send + Sync {
+    /// The path that is asked for.
+    fn path(&self) -> &'static str;
+
+    /// Decodes an answer and hands what it says to `then`.
+    ///
+    /// # Errors
+    /// Why it is no answer that a kubelet gives.
+    fn read(&self, body: &[u8], then: &mut dyn FnMut(&Report<'_>)) -> Result<(), Undecodable>;
+}
+
+/// Why an answer cannot be decoded, with its causes.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Undecodable(pub String);
+
+/// One cluster to collect.
+#[derive(Clone)]
+pub struct Source {
+    /// What it is called in routes, logs and sinks.
+    pub name: Name,
+    /// How its API server is reached.
+    pub login: Login,
+    /// The port of its kubelets.
+    pub kubelet_port: u16,
+    /// Whether they speak TLS.
+    pub kubelet_https: bool,
+    /// What they are asked.
+    pub format: Arc<dyn Format>,
+}
+
+/// Why a URI names no source.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// The URI itself.
+    #[error("--source: {0}")]
+    Uri(#[from] UriError),
+    /// No such kind.
+    #[error("--source: no such source {0:?}; {hint}", hint = nearest(.0, KINDS.iter().map(|kind| kind.prefix)))]
+    Unknown(String),
+    /// A kind that is not there yet.
+    #[error("--source: {0:?} is not supported yet; give kubernetes.summary_api with the same options")]
+    NotYet(String),
+    /// No source at all.
+    #[error("--source: none given; give one such as kubernetes.summary_api:'', or try: heapster demo")]
+    None,
+    /// Two sources are the same.
+    #[error("--source: {0} is given twice")]
+    Twice(String),
+}
+
+/// The sources that these URIs name.
+///
+/// # Errors
+/// The first URI that names none.
+pub fn build(uris: &[Uri]) -> Result<Vec<Source>, SourceError> {
+    let mut sources: Vec<Source> = Vec::new();
+    for uri in uris {
+        let Some(kind) = KINDS.iter().find(|kind| kind.prefix == uri.prefix) else {
+            let not_yet = NOT_YET.contains(&uri.prefix.as_str());
+            let prefix = uri.prefix.clone();
+            return Err(if not_yet { SourceError::NotYet(prefix) } else { SourceError::Unknown(prefix) });
+        };
+        let source = kubernetes::parse(uri, kind.options, (kind.build)())?;
+        if sources.iter().any(|other| other.login == source.login) {
+            return Err(SourceError::Twice(uri.to_string()));
+        }
+        sources.push(source);
+    }
+    Ok(sources)
+}
+
+/// The table as `--help` shows it.
+pub fn help() -> String {
+    KINDS.iter().map(|kind| describe(kind.prefix, kind.about, kind.options)).collect()
+}
+
+/// One line of a table and its options, as `--help` shows them.
+pub fn describe(prefix: &str, about: &str, options: &[OptionLine]) -> String {
+    let options = options.iter().map(|option| {
+        let default =
+            if option.default.is_empty() { String::new() } else { format!(" [default: {}]", option.default) };
+        format!("      {:<18} {}{default}\n", option.name, option.about)
+    });
+    format!("  {prefix}: {about}\n{}", options.collect::<String>())
+}

@@ -1,0 +1,257 @@
+//! What the collector says of itself: logs, counters, and `/metrics`. Counting is left to whoever sees the thing happen.
+
+use crate::model::entity::Name;
+use crate::rollup::node::Tally;
+use crate::rollup::rate::NoRate;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{EncodeLabelSet, LabelSetEncoder};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+use std::cell::Cell;
+use std::fmt;
+use std::io::Write;
+use std::sync::Arc;
+
+/// Labels in the order in which a family names them.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Labelled<const N: usize>([(&'static str, Name); N]);
+
+impl<const N: usize> EncodeLabelSet for Labelled<N> {
+    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> Result<(), fmt::Error> {
+        self.0.iter().map(|(name, value)| (*name, &**value)).collect::<Vec<_>>().encode(encoder)
+    }
+}
+
+/// A family of counters or gauges told apart by `N` labels.
+#[derive(Clone, Debug)]
+pub struct ByLabels<M, const N: usize> {
+    names: [&'static str; N],
+    family: Family<Labelled<N>, M>,
+}
+
+impl<M: Default + Clone, const N: usize> ByLabels<M, N> {
+    fn new(names: [&'static str; N]) -> Self {
+        Self { names, family: Family::default() }
+    }
+
+    /// The member with these values, in the order of the names.
+    pub fn of(&self, values: [&str; N]) -> M {
+        let mut at = 0;
+        let labels = self.names.map(|name| {
+            let value = values.get(at).copied().unwrap_or_default();
+            at += 1;
+            (name, Name::from(value))
+        });
+        self.family.get_or_create(&Labelled(labels)).clone()
+    }
+}
+
+/// A histogram with the buckets of a scrape or a question, in seconds.
+#[derive(Clone, Debug)]
+pub struct Seconds(Histogram);
+
+impl Seconds {
+    fn new() -> Self {
+        let buckets = [0.000_1, 0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+        Self(Histogram::new(buckets))
+    }
+
+    /// Counts one duration.
+    pub fn observe(&self, duration: std::time::Duration) {
+        self.0.observe(duration.as_secs_f64());
+    }
+}
+
+macro_rules! telemetry {
+    ($($field:ident: $type:ty = $make:expr, $name:literal, $unit:expr, $help:literal;)*) => {
+        /// Everything that is counted. Cloning is cheap, and every clone counts into the same numbers.
+        #[derive(Clone, Debug)]
+        pub struct Telemetry {
+            $(#[doc = $help] pub $field: $type,)*
+            registry: Arc<Registry>,
+        }
+
+        impl Telemetry {
+            /// Everything at zero.
+            pub fn new() -> Self {
+                let mut registry = Registry::with_prefix("heapster");
+                $(
+                    let $field: $type = $make;
+                    let unit: Option<Unit> = $unit;
+                    match unit {
+                        Some(unit) => registry.register_with_unit($name, $help, unit, $field.registered()),
+                        None => registry.register($name, $help, $field.registered()),
+                    }
+                )*
+                let build = ByLabels::<Gauge, 1>::new(["version"]);
+                build.of([env!("CARGO_PKG_VERSION")]).set(1);
+                registry.register("build_info", "The version that runs", build.registered());
+                Self { $($field,)* registry: Arc::new(registry) }
+            }
+        }
+    };
+}
+
+/// What a registry is handed of a metric.
+trait Registered {
+    type Metric: prometheus_client::registry::Metric;
+    fn registered(&self) -> Self::Metric;
+}
+
+impl<const N: usize> Registered for ByLabels<Counter, N> {
+    type Metric = Family<Labelled<N>, Counter>;
+    fn registered(&self) -> Self::Metric {
+        self.family.clone()
+    }
+}
+
+impl<const N: usize> Registered for ByLabels<Gauge, N> {
+    type Metric = Family<Labelled<N>, Gauge>;
+    fn registered(&self) -> Self::Metric {
+        self.family.clone()
+    }
+}
+
+impl Registered for Counter {
+    type Metric = Counter;
+    fn registered(&self) -> Counter {
+        self.clone()
+    }
+}
+
+impl Registered for Gauge {
+    type Metric = Gauge;
+    fn registered(&self) -> Gauge {
+        self.clone()
+    }
+}
+
+impl Registered for Seconds {
+    type Metric = Histogram;
+    fn registered(&self) -> Histogram {
+        self.0.clone()
+    }
+}
+
+telemetry! {
+    scrapes: ByLabels<Counter, 2> = ByLabels::new(["cluster", "outcome"]), "scrapes", None, "Turns of nodes by what came of them";
+    scrape_seconds: Seconds = Seconds::new(), "scrape_duration", Some(Unit::Seconds), "Time from asking a kubelet to its last byte";
+    scrape_bytes: Counter = Counter::default(), "scrape_body", Some(Unit::Bytes), "Bytes that kubelets sent";
+    nodes: ByLabels<Gauge, 2> = ByLabels::new(["cluster", "state"]), "nodes", None, "Nodes known, by whether they are scraped";
+    pods: ByLabels<Gauge, 1> = ByLabels::new(["cluster"]), "pods", None, "Pods that the API server tells of";
+    namespaces: ByLabels<Gauge, 1> = ByLabels::new(["cluster"]), "namespaces", None, "Namespaces that the API server tells of";
+    watch_failures: ByLabels<Counter, 2> = ByLabels::new(["cluster", "kind"]), "watch_failures", None, "Watches of the API server that broke and began anew";
+    windows: ByLabels<Counter, 1> = ByLabels::new(["cluster"]), "windows_closed", None, "Windows closed";
+    last_window: ByLabels<Gauge, 1> = ByLabels::new(["cluster"]), "last_window_timestamp", Some(Unit::Seconds), "End of the last window in which a node answered";
+    carried: ByLabels<Gauge, 1> = ByLabels::new(["cluster"]), "window_nodes_carried", None, "Nodes that count in the last window with their values of the one before";
+    missing: ByLabels<Gauge, 1> = ByLabels::new(["cluster"]), "window_nodes_missing", None, "Nodes that do not count in the last window";
+    entities: ByLabels<Gauge, 1> = ByLabels::new(["cluster"]), "entities", None, "Entities that have points";
+    points: ByLabels<Gauge, 1> = ByLabels::new(["cluster"]), "points", None, "Points held";
+    blocks: ByLabels<Gauge, 1> = ByLabels::new(["cluster"]), "blocks", None, "Packed blocks held";
+    history_bytes: ByLabels<Gauge, 1> = ByLabels::new(["cluster"]), "history", Some(Unit::Bytes), "Bytes of packed values held";
+    dropped: ByLabels<Counter, 2> = ByLabels::new(["what", "reason"]), "dropped", None, "Things left out, by reason";
+    rates_withheld: ByLabels<Counter, 1> = ByLabels::new(["reason"]), "rates_withheld", None, "Rates that could not be told, by reason";
+    mailbox: ByLabels<Gauge, 1> = ByLabels::new(["actor"]), "mailbox_depth", None, "Messages sent to an actor and not yet handled";
+    handling: Seconds = Seconds::new(), "aggregator_handling", Some(Unit::Seconds), "Time for which one message holds the aggregator's thread";
+    questions: ByLabels<Counter, 1> = ByLabels::new(["outcome"]), "questions", None, "Questions asked over HTTP, by outcome";
+    requests: ByLabels<Counter, 1> = ByLabels::new(["code"]), "http_requests", None, "HTTP requests answered, by status";
+    exports: ByLabels<Counter, 2> = ByLabels::new(["sink", "outcome"]), "exports", None, "Windows given to sinks, by outcome";
+    export_queue: ByLabels<Gauge, 1> = ByLabels::new(["sink"]), "export_queue", None, "Windows that wait for a sink";
+    clock_steps: Counter = Counter::default(), "clock_steps", None, "Steps of the machine's wall clock that were followed";
+}
+
+impl Default for Telemetry {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Telemetry {
+    /// Everything in OpenMetrics text, which Prometheus reads.
+    ///
+    /// # Errors
+    /// Never in practice: writing to a string does not fail.
+    pub fn exposition(&self) -> Result<String, fmt::Error> {
+        let mut text = String::new();
+        encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+
+    /// Counts what a block left out.
+    pub fn tally(&self, tally: &Tally) {
+        let dropped = [
+            ("leaf", "broken", tally.broken_leaves),
+            ("row", "foreign_pod", tally.foreign_rows),
+            ("row", "superseded", tally.superseded_rows),
+            ("row", "over_limit", tally.rows_over_limit),
+            ("value", "metric_over_limit", tally.metrics_over_limit),
+            ("name", "other_node_claimed", tally.other_node_claimed),
+        ];
+        for (what, reason, count) in dropped {
+            if count > 0 {
+                self.dropped.of([what, reason]).inc_by(count);
+            }
+        }
+        for (reason, count) in NoRate::ALL.iter().zip(tally.no_rate) {
+            if count > 0 {
+                self.rates_withheld.of([reason.as_label()]).inc_by(count);
+            }
+        }
+    }
+}
+
+/// A number for a gauge; its largest where it would not fit.
+pub fn gauge(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// An error with its causes, each said once.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+/// Starts logging to standard error: time, level, message. What other libraries say is kept below warnings.
+pub fn start_logs(level: log::LevelFilter) {
+    let mut builder = env_logger::Builder::new();
+    builder.filter_level(level.min(log::LevelFilter::Warn)).filter_module("heapster", level).format(
+        |out, record| writeln!(out, "{} {:<5} {}", out.timestamp_millis(), record.level(), record.args()),
+    );
+    // Only the first start counts: tests start the program's parts many times in one process.
+    let _ = builder.try_init();
+}
+
+thread_local! {
+    static GUARDED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs what decodes bytes from outside: a panic in it is a bug that costs this call and nothing else.
+pub fn guarded<T>(decode: impl FnOnce() -> T) -> Option<T> {
+    GUARDED.set(true);
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(decode));
+    GUARDED.set(false);
+    result.ok()
+}
+
+/// Has every panic that is not [`guarded`] end the process: an actor that panicked is deaf for ever, and Kubernetes
+/// restarts what ends.
+pub fn abort_on_panic() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        report(panic);
+        if !GUARDED.get() {
+            std::process::abort();
+        }
+    }));
+}

@@ -1,0 +1,224 @@
+//! The whole: builds every part downstream first and hands each the addresses it needs; drains in flow order. The only
+//! room that knows all the others.
+
+use crate::actors::aggregator::Aggregator;
+use crate::actors::discovery::{Discovery, MakeScraper, ScraperHandle};
+use crate::actors::exporter::Exporter;
+use crate::actors::scraper::{Scraper, Shared};
+use crate::api::Api;
+use crate::api::server::server;
+use crate::client::credentials::Token;
+use crate::client::kubelet::KubeletClient;
+use crate::client::kubernetes::{ApiServer, LoginError};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::messages::{Drain, Export};
+use crate::model::entity::{ClusterId, Name};
+use crate::rollup::Rollup;
+use crate::rollup::schedule::Schedule;
+use crate::sinks::Maker;
+use crate::sources::Source;
+use crate::telemetry::Telemetry;
+use actix::prelude::*;
+use actix_web::dev::ServerHandle;
+use std::cell::Cell;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::time::Duration;
+
+/// Data that is older is not healthy (Heapster `metrics/heapster.go`), or three windows where those are longer.
+const STALE_AFTER: Duration = Duration::from_secs(180);
+
+/// Why it could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {0}; give another --port or --listen_ip")]
+    Listen(SocketAddr, #[source] std::io::Error),
+    /// A source's API server cannot be asked.
+    #[error("--source {0}")]
+    Login(Name, #[source] LoginError),
+}
+
+/// A running collector.
+pub struct Running {
+    /// Where the API listens.
+    pub address: SocketAddr,
+    api: Api,
+    server: ServerHandle,
+    discoveries: Vec<Addr<Discovery>>,
+    aggregator: Addr<Aggregator>,
+    exporters: Vec<Addr<Exporter>>,
+    arbiters: Vec<Arbiter>,
+    grace: Duration,
+}
+
+/// Starts everything. Must be called within an actix system.
+///
+/// # Errors
+/// When the address cannot be listened on or a source's login cannot be made; nothing runs then.
+pub async fn start(
+    config: &Config,
+    sources: Vec<Source>,
+    sinks: Vec<(String, Maker)>,
+    clock: Clock,
+) -> Result<Running, StartError> {
+    let telemetry = Telemetry::new();
+    let schedule = Schedule::new(config.resolution);
+    let mut logins = Vec::new();
+    for source in &sources {
+        let failed = |error| StartError::Login(source.name.clone(), error);
+        let api_server = ApiServer::new(&source.login).await.map_err(failed)?;
+        let access = api_server.kubelets(source.kubelet_port, source.kubelet_https).map_err(failed)?;
+        log::info!("{}: API server {}, kubelet port {}", source.name, api_server.url, source.kubelet_port);
+        logins.push((api_server, access));
+    }
+    let listener = listen(config.listen)?;
+    let address = listener.local_addr().map_err(|error| StartError::Listen(config.listen, error))?;
+
+    let mut arbiters = Vec::new();
+    let mut exporters = Vec::new();
+    for (name, make) in sinks {
+        let (arbiter, telemetry, shown) = (Arbiter::new(), telemetry.clone(), name.clone());
+        log::info!("starting with sink {name}");
+        let exporter =
+            Exporter::start_in_arbiter(&arbiter.handle(), move |_| Exporter::new(shown, make(), telemetry));
+        arbiters.push(arbiter);
+        exporters.push((name, exporter));
+    }
+
+    let names: Vec<Name> = sources.iter().map(|source| source.name.clone()).collect();
+    let arbiter = Arbiter::new();
+    let recipients: Vec<(String, Recipient<Export>)> =
+        exporters.iter().map(|(name, exporter)| (name.clone(), exporter.clone().recipient())).collect();
+    let rollup = Rollup::new(names.iter().cloned(), schedule, config.retention);
+    let aggregator = {
+        let (names, clock, telemetry) = (names.clone(), clock.clone(), telemetry.clone());
+        Aggregator::start_in_arbiter(&arbiter.handle(), move |_| {
+            Aggregator::new(rollup, names, recipients, clock, telemetry)
+        })
+    };
+    arbiters.push(arbiter);
+
+    let stale_after = STALE_AFTER.max(config.resolution.duration() * 3);
+    let api = Api::new(
+        aggregator.clone().recipient(),
+        aggregator.clone().recipient(),
+        stale_after,
+        telemetry.clone(),
+    );
+    let server = server(&api, listener).map_err(|error| StartError::Listen(config.listen, error))?;
+    let handle = server.handle();
+    actix::spawn(async move {
+        if let Err(error) = server.await {
+            log::error!("the HTTP server ended: {error}");
+        }
+    });
+
+    let threads: Vec<Arbiter> = (0..threads(config.max_procs)).map(|_| Arbiter::new()).collect();
+    let mut discoveries = Vec::new();
+    for ((at, source), (api_server, access)) in (0_u16..).zip(sources).zip(logins) {
+        let shared = Shared {
+            cluster: ClusterId(at),
+            cluster_name: source.name.clone(),
+            format: source.format.clone(),
+            schedule,
+            clock: clock.clone(),
+            telemetry: telemetry.clone(),
+            aggregator: aggregator.clone().recipient(),
+        };
+        let handles: Vec<ArbiterHandle> = threads.iter().map(Arbiter::handle).collect();
+        let (keep, token) = (config.resolution.duration() * 3, api_server.token());
+        let make_scraper = make_scraper(shared, handles, move |clock| {
+            KubeletClient::new(access.clone(), Token::new(token.clone(), clock), keep)
+        });
+        let discovery = Discovery::new(
+            ClusterId(at),
+            source.name,
+            api_server.watch(),
+            make_scraper,
+            aggregator.clone().recipient(),
+            clock.clone(),
+            telemetry.clone(),
+        );
+        discoveries.push(discovery.start());
+    }
+    arbiters.extend(threads);
+    log::info!("listening on {address}");
+    let exporters = exporters.into_iter().map(|(_, exporter)| exporter).collect();
+    let grace = config.shutdown_grace;
+    Ok(Running { address, api, server: handle, discoveries, aggregator, exporters, arbiters, grace })
+}
+
+impl Running {
+    /// Ends everything in flow order: no new scrapes, then the aggregator, the sinks, the server. What is not done
+    /// within the grace is cut off. Returns whether everything was done.
+    pub async fn stop(self) -> bool {
+        self.api.drain();
+        let drain = async {
+            for discovery in &self.discoveries {
+                // An actor that is gone has nothing left to finish.
+                let _ = discovery.send(Drain).await;
+            }
+            let _ = self.aggregator.send(Drain).await;
+            for exporter in &self.exporters {
+                let _ = exporter.send(Drain).await;
+            }
+            self.server.stop(true).await;
+        };
+        let done = tokio::time::timeout(self.grace, drain).await.is_ok();
+        if !done {
+            log::warn!("not everything was finished within {}", humantime::format_duration(self.grace));
+            self.server.stop(false).await;
+        }
+        for arbiter in self.arbiters {
+            arbiter.stop();
+        }
+        done
+    }
+}
+
+/// Spreads scrapers over the threads in turn. A client is made on the thread on which it stays.
+fn make_scraper(
+    shared: Shared,
+    threads: Vec<ArbiterHandle>,
+    client: impl Fn(Clock) -> KubeletClient + Clone + Send + 'static,
+) -> MakeScraper {
+    let turn = Cell::new(0_usize);
+    Box::new(move |inventory, discovery| {
+        let at = turn.replace(turn.get().wrapping_add(1)).checked_rem(threads.len()).unwrap_or(0);
+        let (shared, client) = (shared.clone(), client.clone());
+        let make = move |_: &mut Context<Scraper>| {
+            let fetch = Box::new(client(shared.clock.clone()));
+            Scraper::new(shared, fetch, discovery, inventory)
+        };
+        let scraper = match threads.get(at) {
+            Some(thread) => Scraper::start_in_arbiter(thread, make),
+            None => Scraper::create(make),
+        };
+        ScraperHandle {
+            assigned: scraper.clone().recipient(),
+            retired: scraper.clone().recipient(),
+            drain: scraper.recipient(),
+        }
+    })
+}
+
+/// Threads that scrape.
+fn threads(max_procs: usize) -> usize {
+    match max_procs {
+        0 => std::thread::available_parallelism().map_or(2, usize::from),
+        count => count,
+    }
+}
+
+/// The socket. Where all addresses are asked for and the machine has no IPv6, all of IPv4.
+fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
+    let result = TcpListener::bind(address).or_else(|error| {
+        if address.ip().is_unspecified() && address.is_ipv6() && error.kind() != std::io::ErrorKind::AddrInUse
+        {
+            return TcpListener::bind(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), address.port()));
+        }
+        Err(error)
+    });
+    result.map_err(|error| StartError::Listen(address, error))
+}

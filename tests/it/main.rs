@@ -1,0 +1,10 @@
+//! Every test but the tidy ones, as one binary: pure ones first, then actors on a paused clock, then sockets.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::as_conversions
+)]
+
+mod simulator;
