@@ -8,9 +8,11 @@ pub mod node;
 pub mod pack;
 pub mod query;
 pub mod rate;
+mod rated;
 pub mod schedule;
 pub mod sheet;
 pub mod sum;
+mod totals;
 
 use crate::model::entity::{ClusterId, Name};
 use crate::model::time::{Timestamp, Window};

@@ -1,0 +1,104 @@
+//! Rates of one node's counters, against the block of its last answer. What a rate is is left to [`super::rate`].
+
+use super::block::{Block, Row, Rows};
+use super::node::{Answer, Tally};
+use super::rate::{NoRate, Sample, rate};
+use super::sheet::Sheet;
+use crate::model::Map;
+use crate::model::metric::{Metric, RATED, Rated};
+use crate::model::time::Timestamp;
+use std::sync::Arc;
+
+/// Instants of one row's samples: from the block before, or from the sheet.
+struct Instants<'a> {
+    get: &'a dyn Fn(Metric) -> Option<u64>,
+    scraped_at: Timestamp,
+}
+
+impl Instants<'_> {
+    fn sample(&self, rated: &Rated) -> Option<Sample> {
+        let value = (self.get)(rated.counter)?;
+        let times = [rated.time, Metric::CpuTime, Metric::MemoryTime, Metric::NetworkTime];
+        let stamp = |held: u64| i64::try_from(held).ok().map(Timestamp::from_nanos);
+        let at = times.into_iter().find_map(&self.get).and_then(stamp).unwrap_or(self.scraped_at);
+        Some(Sample { value, at, start: (self.get)(Metric::StartTime).and_then(stamp) })
+    }
+}
+
+/// Puts a rate beside every counter that can be rated, and counts why the others cannot.
+pub(super) fn set_rates(sheet: &mut Sheet, answer: &Answer<'_>, tally: &mut Tally) {
+    let previous = answer.previous.map(Before::new);
+    let rows = sheet.rows().clone();
+    let resolution = answer.window.resolution();
+    for rated in RATED {
+        if !sheet.has(rated.counter) {
+            continue;
+        }
+        for row in 0..rows.len() {
+            let here = |metric| sheet.get(row, metric);
+            let Some(next) = (Instants { get: &here, scraped_at: answer.scraped_at }).sample(rated) else {
+                continue;
+            };
+            let before = previous.as_ref().and_then(|before| Some((before, before.row(&rows, row)?)));
+            let last = before.and_then(|(before, row)| {
+                let get = |metric| before.get(row, metric);
+                Instants { get: &get, scraped_at: before.block.scraped_at }.sample(rated)
+            });
+            match rate(last, next, resolution) {
+                Ok(rate) => sheet.set(row, rated.rate, rate.held_as(rated.rate.descriptor().unit)),
+                Err(reason) => {
+                    let at = NoRate::ALL.iter().position(|each| *each == reason);
+                    if let Some(count) = at.and_then(|at| tally.no_rate.get_mut(at)) {
+                        *count += 1;
+                    }
+                    let held = before.and_then(|(before, row)| before.get(row, rated.rate));
+                    if let (NoRate::SameInstant, Some(held)) = (reason, held) {
+                        sheet.set(row, rated.rate, held);
+                    }
+                }
+            }
+        }
+    }
+    // Windows and some runtimes tell the kubelet's own rate but no counter.
+    for row in 0..rows.len() {
+        if let (None, Some(nanocores)) =
+            (sheet.get(row, Metric::CpuUsage), sheet.get(row, Metric::CpuUsageNanocores))
+        {
+            sheet.set(row, Metric::CpuUsageRate, nanocores / 1_000_000);
+        }
+    }
+}
+
+/// The block before, opened where rates need it.
+struct Before<'a> {
+    block: &'a Block,
+    columns: Map<Metric, Vec<Option<u64>>>,
+}
+
+impl<'a> Before<'a> {
+    fn new(block: &'a Block) -> Self {
+        let rated = RATED.iter().flat_map(|rated| [rated.counter, rated.rate, rated.time]);
+        let needed = rated.chain([Metric::StartTime]);
+        let mut columns = Map::default();
+        for metric in needed {
+            if !columns.contains_key(&metric)
+                && let Some(column) = block.column(metric)
+            {
+                columns.insert(metric, column);
+            }
+        }
+        Self { block, columns }
+    }
+
+    fn row(&self, rows: &Arc<Rows>, row: Row) -> Option<Row> {
+        if Arc::ptr_eq(&self.block.layout.rows, rows) {
+            return Some(row);
+        }
+        let (entity, labels) = rows.key(row)?;
+        self.block.layout.rows.find(entity, labels)
+    }
+
+    fn get(&self, row: Row, metric: Metric) -> Option<u64> {
+        *self.columns.get(&metric)?.get(row)?
+    }
+}
