@@ -160,7 +160,10 @@ impl Job {
                 None => {
                     Err((Missed::Panicked, "decoding the answer panicked; please report this".to_owned()))
                 }
-                Some(Err(error)) => Err((Missed::Undecodable, error.to_string())),
+                Some(Err(error)) => {
+                    let missed = if error.cut_off { Missed::CutOff } else { Missed::Undecodable };
+                    Err((missed, error.to_string()))
+                }
                 Some(Ok(())) => Ok(made),
             }
         };

@@ -4,7 +4,7 @@
 use super::credentials::Token;
 use crate::messages::Missed;
 use actix_web::http::header;
-use awc::error::SendRequestError;
+use awc::error::{ConnectError, SendRequestError};
 use futures_util::StreamExt;
 use futures_util::future::LocalBoxFuture;
 use std::net::IpAddr;
@@ -130,6 +130,9 @@ async fn get(client: &awc::Client, url: &str, token: Option<&Token>) -> Result<V
     }
     let mut response = request.send().await.map_err(|error| match error {
         SendRequestError::Timeout => FetchError::Timeout(Duration::ZERO),
+        SendRequestError::Connect(ConnectError::Disconnected) => {
+            FetchError::CutOff("the connection was closed before an answer".to_owned())
+        }
         SendRequestError::Connect(error) => FetchError::Unreachable(error.to_string()),
         other => FetchError::CutOff(other.to_string()),
     })?;

@@ -56,10 +56,15 @@ pub trait Format: Send + Sync {
     fn read(&self, body: &[u8], then: &mut dyn FnMut(&Report<'_>)) -> Result<(), Undecodable>;
 }
 
-/// Why an answer cannot be decoded, with its causes.
+/// Why an answer cannot be decoded.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct Undecodable(pub String);
+#[error("{why}")]
+pub struct Undecodable {
+    /// The reason with its causes.
+    pub why: String,
+    /// Whether it ends where it should go on: then the connection broke.
+    pub cut_off: bool,
+}
 
 /// One cluster to collect.
 #[derive(Clone)]

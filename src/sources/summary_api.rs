@@ -19,7 +19,8 @@ impl Format for SummaryApi {
     }
 
     fn read(&self, body: &[u8], then: &mut dyn FnMut(&Report<'_>)) -> Result<(), Undecodable> {
-        let summary = kubelet_summary::decode(body).map_err(|error| Undecodable(chain(&error)))?;
+        let summary = kubelet_summary::decode(body)
+            .map_err(|error| Undecodable { why: chain(&error), cut_off: error.is_cut_off() })?;
         then(&summary.report());
         Ok(())
     }

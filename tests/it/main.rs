@@ -7,4 +7,14 @@
     clippy::as_conversions
 )]
 
+mod actors;
+mod documents;
+mod actors_flow;
+mod actors_probe;
+mod binary;
+mod handmade;
+mod recorded;
 mod simulator;
+mod support;
+mod walk;
+mod whole;

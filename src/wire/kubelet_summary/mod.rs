@@ -22,6 +22,13 @@ pub enum SummaryError {
     NotSummary,
 }
 
+impl SummaryError {
+    /// Whether the body ends where it should go on.
+    pub fn is_cut_off(&self) -> bool {
+        matches!(self, Self::NotJson(error) if error.is_eof())
+    }
+}
+
 type Text<'a> = Leaf<Cow<'a, str>>;
 type Child<T> = Leaf<Object<T>>;
 type List<T> = Leaf<Vec<Leaf<Object<T>>>>;

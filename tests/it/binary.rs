@@ -1,0 +1,108 @@
+//! The binary as a user runs it: exit codes, one line for a mistake, the demo, signals.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Command, Output, Stdio};
+
+fn heapster(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_heapster"));
+    command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    // What the machine that runs the tests has set must not count.
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("HEAPSTER_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
+fn run(args: &[&str]) -> Output {
+    heapster(args).output().unwrap()
+}
+
+#[test]
+fn a_mistake_is_one_line_and_exit_code_2() {
+    let good = "--source=kubernetes.summary_api:http://127.0.0.1:1?inClusterConfig=false";
+    let mistakes: [(&[&str], &[&str]); 14] = [
+        (&[], &["--source"]),
+        (&["--sauce=x"], &["--sauce", "--source"]),
+        (&["--port=http", good], &["--port", "http"]),
+        (&["-model-resolution", "30", good], &["-model-resolution", "30", "30s"]),
+        (&["--metric_resolution=1s", good], &["--metric_resolution", "1s"]),
+        (&["--retention=1s", good], &["--retention", "1s"]),
+        (&["--listen_ip=here", good], &["--listen_ip", "here"]),
+        (&["--log_level=loud", good], &["--log_level", "loud"]),
+        (&["--config=/no/such/file", good], &["--config", "/no/such/file"]),
+        (&["--source=kubernetes.sumary_api:''"], &["kubernetes.sumary_api", "kubernetes.summary_api"]),
+        (&["--source=kubernetes.summary_api:''?kubletPort=1"], &["kubletPort", "kubeletPort"]),
+        (&["--source=kubernetes.summary_api:''?kubeletHttps=maybe"], &["kubeletHttps", "maybe", "true"]),
+        (&["--sink=lag", good], &["lag", "log"]),
+        (&["serve"], &["serve", "demo"]),
+    ];
+    for (args, words) in mistakes {
+        let output = run(args);
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {error}");
+        assert_eq!((error.lines().count(), output.stdout.len()), (1, 0), "{args:?}: {error}");
+        assert!(words.iter().all(|word| error.contains(word)), "{args:?}: {error}");
+    }
+}
+
+#[test]
+fn what_cannot_be_started_is_exit_code_1() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let source = "--source=kubernetes.summary_api:http://127.0.0.1:1?inClusterConfig=false";
+    let output = run(&[source, "--listen_ip=127.0.0.1", "--port", &port]);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(error.contains(&port) && error.contains("--port"), "{error}");
+
+    let mut outside = heapster(&["--source=kubernetes.summary_api:''"]);
+    let output = outside.env_remove("KUBERNETES_SERVICE_HOST").output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(error.contains("inClusterConfig=false"), "{error}");
+}
+
+#[test]
+fn help_and_version_are_told() {
+    for args in [["--help"], ["-h"], ["-help"]] {
+        let output = run(&args);
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(0));
+        assert!(text.contains("--model_resolution") && text.contains("kubernetes.summary_api"), "{text}");
+    }
+    let output = run(&["--version"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.starts_with(&format!("version: {}\ncommit: ", env!("CARGO_PKG_VERSION"))), "{text}");
+}
+
+#[test]
+fn the_demo_shows_a_cluster_and_ends_at_sigterm() {
+    let args = ["demo", "--port=0", "--nodes=2", "--pods=2", "--sink=log", "--log_level=info"];
+    let mut child = heapster(&args).spawn().unwrap();
+    let mut errors = child.stderr.take().unwrap();
+    let log = std::thread::spawn(move || {
+        let mut text = String::new();
+        errors.read_to_string(&mut text).map(|_| text)
+    });
+    let mut said = Vec::new();
+    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+        let line = line.unwrap();
+        said.push(line.clone());
+        if line.contains("Ctrl-C") {
+            break;
+        }
+    }
+    let text = said.join("\n");
+    assert!(
+        text.contains("waiting for the first window") && text.contains("/api/v1/model/metrics/"),
+        "{text}"
+    );
+    let killed = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+    let status = child.wait().unwrap();
+    let log = log.join().unwrap().unwrap();
+    assert_eq!(status.code(), Some(0), "{log}");
+    assert!(log.contains("SIGTERM") && log.trim_end().ends_with("done"), "{log}");
+    assert!(log.contains("DataBatch     Timestamp: ") && log.contains("MetricSet: cluster"), "{log}");
+    assert!(log.contains("MetricSet: node:node-1\n"), "{log}");
+}

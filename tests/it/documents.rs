@@ -1,0 +1,418 @@
+//! The documents say what the code says, no more and no less: the README's tables are the code's tables, row for row,
+//! its flags, paths and examples are there, the settings file is the defaults, and the manifests run what there is.
+
+use heapster::api::routes::ROUTES;
+use heapster::client::kubernetes::Login;
+use heapster::config::cli::{self, Typed};
+use heapster::config::settings::{GLOG_FLAGS, NOT_YET, SETTINGS, names};
+use heapster::config::{Config, Environment};
+use heapster::model::metric::{self, Descriptor, Kind, Labelled, Metric};
+use heapster::sources::{OptionLine, Source};
+use heapster::telemetry::Telemetry;
+use heapster::wire::kubernetes_objects::{ApiNamespace, ApiNode, ApiPod};
+use heapster::wire::quantity;
+use heapster::{sinks, sources};
+use serde_json::Value as Json;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+const README: &str = include_str!("../../README.md");
+const SETTINGS_FILE: &str = include_str!("../../config/heapster.toml");
+const TELEMETRY: &str = include_str!("../../src/telemetry.rs");
+
+/// A file of the project.
+fn path(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+/// What the real command line makes of these arguments.
+fn parse(args: &[&str]) -> Typed {
+    let args = args.iter().map(|arg| (*arg).to_owned());
+    cli::parse(args, &sources::help(), &sinks::help()).unwrap()
+}
+
+/// The text below a heading, up to the next of the same rank or above.
+fn section(heading: &str) -> &'static str {
+    let start = README.find(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("no heading {heading:?}"));
+    let text = &README[start + heading.len() + 2..];
+    let rank = heading.split(' ').next().unwrap();
+    let ends = (2..=rank.len()).filter_map(|rank| text.find(&format!("\n{} ", "#".repeat(rank))));
+    &text[..ends.min().unwrap_or(text.len())]
+}
+
+/// The rows of the first table below a heading, without its head.
+fn table(heading: &str) -> Vec<&'static str> {
+    let lines = section(heading).lines().skip_while(|line| !line.starts_with('|'));
+    lines.take_while(|line| line.starts_with('|')).skip(2).collect()
+}
+
+/// Fails with the rows as they ought to be, to be put in their place.
+fn assert_table(heading: &str, expected: &[String]) {
+    assert_eq!(table(heading), *expected, "below {heading:?} there should be:\n{}\n", expected.join("\n"));
+}
+
+fn code(text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!("`{text}`") }
+}
+
+fn codes<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
+    texts.into_iter().map(code).collect::<Vec<_>>().join(", ")
+}
+
+fn option_rows(prefix: &str, options: &[OptionLine]) -> Vec<String> {
+    assert!(README.contains(&code(prefix)), "{prefix} is not named");
+    let row = |o: &OptionLine| format!("| {} | {} | {} |", code(o.name), code(o.default), o.about);
+    options.iter().map(row).collect()
+}
+
+#[test]
+fn settings_are_told() {
+    let rows = SETTINGS.iter().map(|setting| {
+        let name = format!("--{} {}", setting.name, setting.placeholder);
+        let aliases = codes(setting.aliases.iter().copied());
+        format!("| {} | {aliases} | {} | {} |", code(&name), code(setting.default), setting.about)
+    });
+    assert_table("### Settings", &rows.collect::<Vec<_>>());
+    assert!(section("### Flags of the logging library").contains(&codes(GLOG_FLAGS.iter().copied())));
+}
+
+#[test]
+fn demo_sizes_are_told() {
+    let command = cli::command("", "");
+    let demo = command.find_subcommand("demo").unwrap();
+    let sizes = demo.get_arguments().filter(|arg| !arg.get_default_values().is_empty());
+    let rows: Vec<String> = sizes
+        .map(|size| {
+            let default = size.get_default_values()[0].to_str().unwrap();
+            let name = format!("--{} COUNT", size.get_long().unwrap());
+            format!("| {} | {} | {} |", code(&name), code(default), size.get_help().unwrap())
+        })
+        .collect();
+    assert!(rows.len() >= 4);
+    assert_table("### The demo's size", &rows);
+}
+
+#[test]
+fn sources_and_sinks_are_told() {
+    for kind in sources::KINDS {
+        assert_table(&format!("### Source {}", code(kind.prefix)), &option_rows(kind.prefix, kind.options));
+    }
+    let rows = sinks::KINDS.iter().map(|kind| {
+        assert!(kind.options.is_empty(), "options of sinks need a table of their own");
+        format!("| {} | {} |", code(kind.prefix), kind.about)
+    });
+    assert_table("### Sinks", &rows.collect::<Vec<_>>());
+}
+
+#[test]
+fn what_is_not_yet_there_is_told() {
+    let section = section("## Not yet");
+    let flags = NOT_YET.iter().map(|flag| format!("--{flag}"));
+    let kinds = sources::NOT_YET.iter().chain(sinks::NOT_YET).map(|kind| (*kind).to_owned());
+    for name in flags.chain(kinds) {
+        assert!(section.contains(&code(&name)), "{name} is not named");
+    }
+}
+
+#[test]
+fn routes_are_told() {
+    let shown = |path: &str| path.replace("{metric:.+}", "{metric}");
+    let rows = ROUTES.iter().map(|route| format!("| {} | {} |", code(&shown(route.path)), route.about));
+    assert_table("## Routes", &rows.collect::<Vec<_>>());
+}
+
+/// The paths of the README's curl lines, queries included.
+fn examples() -> Vec<&'static str> {
+    let lines = README.lines().filter_map(|line| line.strip_prefix("curl -s 'http://127.0.0.1:8082"));
+    lines.map(|line| line.split('\'').next().unwrap()).collect()
+}
+
+#[test]
+fn every_route_has_an_example_and_every_example_a_route() {
+    let mut shown = BTreeSet::new();
+    for example in examples() {
+        let path = example.split('?').next().unwrap();
+        let route = ROUTES.iter().find(|route| route.matches(path));
+        shown.insert(route.unwrap_or_else(|| panic!("no route answers {example}")).path);
+    }
+    let missing: Vec<&str> =
+        ROUTES.iter().map(|route| route.path).filter(|path| !shown.contains(path)).collect();
+    assert_eq!(missing, [""; 0], "routes without a curl line");
+}
+
+/// Paths in the README that are no routes.
+const OTHER_PATHS: &[&str] = &["/heapster", "/stats/summary"];
+
+#[test]
+fn paths_that_are_mentioned_are_there() {
+    for span in README.split('`').skip(1).step_by(2).filter(|span| span.starts_with('/')) {
+        let path = span.split(['?', ' ']).next().unwrap();
+        let known = ROUTES
+            .iter()
+            .any(|route| route.matches(path) || route.path.starts_with(path) && path.ends_with(['/', 'l']));
+        assert!(known || OTHER_PATHS.contains(&path), "no route {span:?}");
+    }
+}
+
+/// Flags in the README that are those of other programs.
+const OTHER_FLAGS: &[&str] = &["release", "build-arg"];
+
+#[test]
+fn flags_that_are_mentioned_are_there() {
+    let command = cli::command("", "");
+    let demo = command.find_subcommand("demo").unwrap();
+    let own = command.get_arguments().chain(demo.get_arguments()).filter_map(clap::Arg::get_long);
+    let own = own.chain(names()).chain(NOT_YET.iter().copied()).chain(["help"]);
+    let known: BTreeSet<&str> = own.chain(OTHER_FLAGS.iter().copied()).collect();
+    for (at, _) in README.match_indices("--") {
+        let name: String = README[at + 2..]
+            .chars()
+            .take_while(|each| each.is_ascii_lowercase() || matches!(each, '_' | '-'))
+            .collect();
+        let name = name.trim_end_matches('-');
+        let spelled = known.contains(name) || known.contains(name.replace('-', "_").as_str());
+        assert!(name.is_empty() || spelled, "no flag --{name}");
+    }
+}
+
+fn levels(descriptor: &Descriptor) -> String {
+    let runs = metric::CONTAINER | metric::POD | metric::FREE | metric::NODE;
+    let sums = metric::NAMESPACE | metric::CLUSTER;
+    let each = [
+        (runs, "runs"),
+        (metric::CONTAINER, "container"),
+        (metric::POD, "pod"),
+        (metric::FREE, "free"),
+        (metric::NODE, "node"),
+        (sums, "sums"),
+    ];
+    let mut left = descriptor.levels;
+    let mut words = Vec::new();
+    for (bits, word) in each {
+        if left & bits == bits {
+            words.push(word);
+            left &= !bits;
+        }
+    }
+    assert_eq!(left, 0, "{}: levels that the README has no word for", descriptor.name);
+    words.join(", ")
+}
+
+#[test]
+fn metrics_are_told() {
+    let public = Metric::ALL.iter().map(|metric| metric.descriptor()).filter(|line| line.is_public());
+    let rows = public.map(|line| {
+        let kind = match line.kind {
+            Kind::Cumulative => "counter",
+            Kind::Gauge => "gauge",
+        };
+        let labelled = match line.labelled {
+            Labelled::No => "",
+            Labelled::Resource => "`resource_id`",
+            Labelled::Interface => "none, or `interface`",
+            Labelled::Accelerator => "`make`, `model`, `accelerator_id`",
+        };
+        let unit = line.unit.name();
+        format!("| `{}` | {kind} | {unit} | {} | {labelled} | {} |", line.name, levels(line), line.about)
+    });
+    assert_table("### Catalogue", &rows.collect::<Vec<_>>());
+}
+
+/// The rows of the self metrics, read from the lines of the table in `telemetry.rs`: a family without a member yet is
+/// not in the exposition.
+fn families() -> Vec<String> {
+    let start = TELEMETRY.find("\ntelemetry! {\n").unwrap();
+    let lines = TELEMETRY[start..].lines().skip(2).take_while(|line| *line != "}");
+    let rows = lines.map(|line| {
+        let (of, rest) = line.trim().split_once(" = ").unwrap();
+        let quoted: Vec<&str> = rest.split('"').skip(1).step_by(2).collect();
+        let [labels @ .., name, help] = &quoted[..] else { panic!("{line}") };
+        let (kind, ending) = match of {
+            _ if of.contains("Seconds") => ("histogram", ""),
+            _ if of.contains("Counter") => ("counter", "_total"),
+            _ => ("gauge", ""),
+        };
+        let unit = rest.split_once("Unit::").map_or("", |(_, unit)| unit.split(')').next().unwrap());
+        let unit = if unit.is_empty() { String::new() } else { format!("_{}", unit.to_lowercase()) };
+        let labels = codes(labels.iter().copied());
+        format!("| `heapster_{name}{unit}{ending}` | {kind} | {labels} | {help} |")
+    });
+    rows.chain(["| `heapster_build_info` | gauge | `version` | The version that runs |".to_owned()]).collect()
+}
+
+#[test]
+fn self_metrics_are_told() {
+    assert_table("## Self metrics", &families());
+    let text = Telemetry::new().exposition().unwrap();
+    for family in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
+        let name = family.split(' ').next().unwrap();
+        assert!(README.contains(&format!("| `{name}")), "{name} is not told");
+    }
+}
+
+#[test]
+fn help_names_every_setting_with_its_default() {
+    let help = cli::command(&sources::help(), &sinks::help()).render_help().to_string();
+    for setting in SETTINGS {
+        let flag = format!("--{} <{}>", setting.name, setting.placeholder);
+        let line =
+            help.lines().find(|line| line.contains(&flag)).unwrap_or_else(|| panic!("{flag} is not told"));
+        let default = format!("[default: {}]", setting.default);
+        assert_eq!(line.contains(&default), !setting.default.is_empty(), "{line}");
+        assert!(setting.aliases.iter().all(|alias| line.contains(alias)), "{line}");
+        assert!(line.contains(setting.about), "{line}");
+    }
+    let kinds = sources::KINDS.iter().flat_map(|kind| kind.options.iter().map(|option| option.name));
+    let prefixes = sources::KINDS.iter().map(|kind| kind.prefix);
+    for name in kinds.chain(prefixes).chain(sinks::KINDS.iter().map(|kind| kind.prefix)) {
+        assert!(help.contains(&format!("  {name}")), "{name} is not told");
+    }
+}
+
+#[test]
+fn the_settings_file_is_the_defaults() {
+    let read = |path: &str| std::fs::read_to_string(path);
+    let file = path("config/heapster.toml");
+    let given = parse(&["--config", file.to_str().unwrap()]);
+    let nothing = Environment::new();
+    let from_file = Config::resolve(&given, &nothing, &read).unwrap();
+    assert_eq!(from_file, Config::resolve(&parse(&[]), &nothing, &read).unwrap());
+
+    let lines: Vec<&str> = SETTINGS_FILE.lines().collect();
+    let told: Vec<&str> = lines.iter().filter_map(|line| Some(line.split_once(" = ")?.0)).collect();
+    assert_eq!(told, SETTINGS.iter().map(|setting| setting.name).collect::<Vec<_>>());
+    for pair in lines.windows(2).filter(|pair| pair[1].contains(" = ")) {
+        assert!(pair[0].starts_with("# ") && pair[0].ends_with('.'), "{} has no comment", pair[1]);
+    }
+}
+
+#[test]
+fn the_two_commands_are_there() {
+    use std::os::unix::fs::PermissionsExt;
+    assert!(README.contains("\ncargo run --release -- demo\n"));
+    assert!(README.contains("\ntests/run\n"));
+    for script in ["tests/run", ".ci/run"] {
+        let mode = std::fs::metadata(path(script)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o111, 0o111, "{script} cannot be executed");
+    }
+    let ci = std::fs::read_to_string(path(".ci/run")).unwrap();
+    assert_eq!(ci.lines().last(), Some("exec tests/run"));
+    assert!(README.contains("<!-- figures -->") && README.contains("<!-- /figures -->"));
+}
+
+/// Every object of every manifest.
+fn manifests() -> Vec<Json> {
+    let mut objects = Vec::new();
+    for entry in std::fs::read_dir(path("manifests")).unwrap() {
+        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        objects.extend(text.split("\n---\n").map(|text| {
+            let file = config::File::from_str(text, config::FileFormat::Yaml);
+            config::Config::builder().add_source(file).build().unwrap().try_deserialize::<Json>().unwrap()
+        }));
+    }
+    objects
+}
+
+/// The one object of a kind.
+fn object(kind: &str) -> Json {
+    let mut of_kind: Vec<Json> = manifests().into_iter().filter(|object| object["kind"] == kind).collect();
+    assert_eq!(of_kind.len(), 1, "{kind}");
+    of_kind.remove(0)
+}
+
+/// What the manifest's command line makes, in an environment as Kubernetes fills it.
+fn in_cluster(container: &Json) -> (Config, Vec<Source>) {
+    let command: Vec<&str> =
+        container["command"].as_array().unwrap().iter().map(|a| a.as_str().unwrap()).collect();
+    assert_eq!(command[0], "/heapster");
+    let linked = [("HEAPSTER_PORT", "tcp://10.0.0.1:80"), ("HEAPSTER_SERVICE_HOST", "10.0.0.1")];
+    let linked: Environment = linked.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    let config = Config::resolve(&parse(&command[1..]), &linked, &|_| unreachable!()).unwrap();
+    sinks::build(&config.sinks).unwrap();
+    let sources = sources::build(&config.sources).unwrap();
+    (config, sources)
+}
+
+#[test]
+fn the_manifest_runs_what_there_is() {
+    let controller = object("ReplicationController");
+    assert_eq!(controller["metadata"]["name"], "monitoring-heapster-controller");
+    let pod = &controller["spec"]["template"]["spec"];
+    let [container] = &pod["containers"].as_array().unwrap()[..] else { panic!("one container") };
+    assert_eq!(container["name"], "heapster");
+    assert_eq!(container["image"], concat!("heapster:", env!("CARGO_PKG_VERSION")));
+    let (config, sources) = in_cluster(container);
+    assert_eq!(sources[0].login, Login::InCluster { server: None, insecure: false });
+    assert!(sources[0].kubelet_https);
+
+    let port = &container["ports"][0];
+    assert_eq!(port["containerPort"], config.listen.port());
+    for (probe, path) in [("livenessProbe", "/livez"), ("readinessProbe", "/readyz")] {
+        let get = &container[probe]["httpGet"];
+        assert_eq!((&get["path"], &get["port"]), (&path.into(), &port["name"]));
+        assert!(ROUTES.iter().any(|route| route.matches(path)));
+    }
+    let service = &object("Service")["spec"];
+    assert_eq!(service["ports"][0]["port"], 80);
+    assert_eq!(service["ports"][0]["targetPort"], config.listen.port());
+    let labels = serde_json::json!({ "name": "heapster" });
+    let template = &controller["spec"]["template"]["metadata"]["labels"];
+    assert!(
+        [&service["selector"], &controller["spec"]["selector"], template].iter().all(|each| **each == labels)
+    );
+
+    assert_eq!(pod["enableServiceLinks"], false);
+    assert!(pod["terminationGracePeriodSeconds"].as_u64().unwrap() > config.shutdown_grace.as_secs());
+    assert_eq!(pod["securityContext"]["runAsNonRoot"], true);
+    assert_eq!(container["securityContext"]["readOnlyRootFilesystem"], true);
+    assert_eq!(container["securityContext"]["allowPrivilegeEscalation"], false);
+    for amount in ["requests", "limits"] {
+        let of = |resource: &str| container["resources"][amount][resource].as_str().unwrap().to_owned();
+        assert!(quantity::millis(&of("cpu")) > Some(0) && quantity::units(&of("memory")) > Some(0));
+    }
+    let user = pod["securityContext"]["runAsUser"].as_u64().unwrap();
+    let image = std::fs::read_to_string(path("Dockerfile")).unwrap();
+    assert!(image.contains(&format!("\nUSER {user}:")) && image.ends_with("\nENTRYPOINT [\"/heapster\"]\n"));
+}
+
+fn kind<K: kube::Resource<DynamicType = ()>>() -> (String, String) {
+    (K::group(&()).into_owned(), K::plural(&()).into_owned())
+}
+
+#[test]
+fn the_rights_are_what_is_asked_for() {
+    let mut asked = BTreeSet::new();
+    for (group, plural) in [kind::<ApiNode>(), kind::<ApiPod>(), kind::<ApiNamespace>()] {
+        asked.extend(["get", "list", "watch"].map(|verb| (group.clone(), plural.clone(), verb.to_owned())));
+    }
+    let controller = object("ReplicationController");
+    let pod = &controller["spec"]["template"]["spec"];
+    for source in in_cluster(&pod["containers"][0]).1 {
+        // The kubelet asks the API server whether its node's subresource of this name may be read.
+        let subresource = source.format.path().split('/').nth(1).unwrap();
+        asked.insert((String::new(), format!("nodes/{subresource}"), "get".to_owned()));
+    }
+    let texts = |list: &Json| -> Vec<String> {
+        list.as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_owned()).collect()
+    };
+    let role = object("ClusterRole");
+    let mut granted = BTreeSet::new();
+    for rule in role["rules"].as_array().unwrap() {
+        for group in texts(&rule["apiGroups"]) {
+            for resource in texts(&rule["resources"]) {
+                granted.extend(
+                    texts(&rule["verbs"]).into_iter().map(|verb| (group.clone(), resource.clone(), verb)),
+                );
+            }
+        }
+    }
+    assert_eq!(granted, asked);
+
+    let account = object("ServiceAccount")["metadata"].clone();
+    let binding = object("ClusterRoleBinding");
+    assert_eq!(binding["roleRef"]["name"], role["metadata"]["name"]);
+    let subject = &binding["subjects"][0];
+    assert_eq!((&subject["name"], &subject["namespace"]), (&account["name"], &account["namespace"]));
+    assert_eq!(pod["serviceAccountName"], account["name"]);
+    assert_eq!(controller["metadata"]["namespace"], account["namespace"]);
+}

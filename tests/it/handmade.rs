@@ -1,0 +1,129 @@
+//! Hand-made nodes, pods, reports and blocks: what the pure tests are built of.
+
+use heapster::model::Set;
+use heapster::model::entity::{Entity, Labels, Name};
+use heapster::model::inventory::{ContainerFacts, NodeFacts, NodeInventory, PodFacts, Record, Resources};
+use heapster::model::metric::{Metric, MetricKey};
+use heapster::model::report::Report;
+use heapster::model::time::{Resolution, Timestamp, Window};
+use heapster::rollup::block::Block;
+use heapster::rollup::node::{Answer, Assembled, assemble};
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// 2026-11-21T19:20:00Z, the end of window 0 of every grid whose windows divide a minute.
+pub const T0: Timestamp = Timestamp::from_seconds(1_795_288_800);
+
+/// The default grid: 30 s.
+pub fn grid() -> Resolution {
+    Resolution::new(Duration::from_secs(30)).unwrap()
+}
+
+/// The window that ends `n` windows after [`T0`].
+pub fn window(n: i64) -> Window {
+    grid().last_ended(T0).step(n)
+}
+
+pub fn of_pod(namespace: &str, pod: &str) -> Entity {
+    Entity::Pod { namespace: namespace.into(), pod: pod.into() }
+}
+
+pub fn of_container(namespace: &str, pod: &str, container: &str) -> Entity {
+    Entity::PodContainer { namespace: namespace.into(), pod: pod.into(), container: container.into() }
+}
+
+pub fn of_free(node: &str, container: &str) -> Entity {
+    Entity::FreeContainer { node: node.into(), container: container.into() }
+}
+
+pub fn of_node(node: &str) -> Entity {
+    Entity::Node(node.into())
+}
+
+pub fn of_namespace(namespace: &str) -> Entity {
+    Entity::Namespace(namespace.into())
+}
+
+pub fn resources(cpu: u64, memory: u64, ephemeral_storage: u64) -> Resources {
+    Resources { cpu: Some(cpu), memory: Some(memory), ephemeral_storage: Some(ephemeral_storage) }
+}
+
+/// A container that requests nothing and was never started.
+pub fn container(name: &str) -> ContainerFacts {
+    ContainerFacts {
+        name: name.into(),
+        image: "registry.example/image:1".into(),
+        requests: Resources::default(),
+        limits: Resources::default(),
+        other_requests: Box::default(),
+        restarts: None,
+    }
+}
+
+/// A pod that waits for a node.
+pub fn pod(namespace: &str, name: &str, containers: impl IntoIterator<Item = ContainerFacts>) -> PodFacts {
+    PodFacts {
+        namespace: namespace.into(),
+        name: name.into(),
+        uid: format!("uid-of-{namespace}-{name}").into(),
+        node: None,
+        host_network: false,
+        labels: Labels::new([("app", name)]),
+        started: None,
+        containers: containers.into_iter().collect(),
+    }
+}
+
+/// A node that tells nothing of what it has.
+pub fn node(name: &str) -> NodeFacts {
+    NodeFacts {
+        name: name.into(),
+        hostname: name.into(),
+        host_id: "".into(),
+        address: Ok(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        labels: Labels::new([("role", "worker")]),
+        schedulable: true,
+        capacity: Resources::default(),
+        allocatable: Resources::default(),
+    }
+}
+
+/// A node with these pods bound to it.
+pub fn inventory(node: NodeFacts, pods: impl IntoIterator<Item = PodFacts>) -> Arc<NodeInventory> {
+    let bound = |mut pod: PodFacts| {
+        pod.node = Some(node.name.clone());
+        (pod.key(), Arc::new(pod))
+    };
+    let pods: heapster::model::Map<_, _> = pods.into_iter().map(bound).collect();
+    let namespaces = pods.values().map(|pod| (pod.namespace.clone(), format!("id-{}", pod.namespace).into()));
+    Arc::new(NodeInventory { namespaces: Arc::new(namespaces.collect()), node: Arc::new(node), pods })
+}
+
+/// One answer made into a block, asked for a second after its window's end.
+pub fn assembled(
+    report: &Report<'_>,
+    inventory: &Arc<NodeInventory>,
+    window: Window,
+    previous: Option<&Block>,
+) -> Assembled {
+    let scraped_at = window.end().after(Duration::from_secs(1));
+    assemble(&Answer { report, inventory, foreign: &Set::default(), previous, window, scraped_at })
+}
+
+/// A value of a block, as its metric's form holds it.
+pub fn held(block: &Block, entity: &Entity, metric: Metric) -> Option<u64> {
+    held_as(block, entity, &MetricKey::Known(metric))
+}
+
+pub fn held_as(block: &Block, entity: &Entity, metric: &MetricKey) -> Option<u64> {
+    block.value(block.layout.rows.find(entity, None)?, metric)
+}
+
+pub fn held_part(block: &Block, entity: &Entity, labels: &Labels, metric: Metric) -> Option<u64> {
+    block.value(block.layout.rows.find(entity, Some(labels))?, &MetricKey::Known(metric))
+}
+
+pub fn names(names: &[&str]) -> Vec<Name> {
+    names.iter().map(|name| Name::from(*name)).collect()
+}
