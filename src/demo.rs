@@ -26,7 +26,7 @@ pub fn shape(demo: Demo) -> Shape {
 }
 
 /// Waits until the first window is there and says what can be asked. Everything it says goes to standard output.
-pub async fn guide(address: SocketAddr, cluster: Arc<SyntheticCluster>) {
+pub async fn guide(address: SocketAddr, cluster: Arc<SyntheticCluster>, source: String) {
     let base = format!("http://{}", reachable(address));
     println!("simulated cluster: {} nodes; collecting every 5s, answering at {base}", cluster.nodes().len());
     let client = awc::Client::default();
@@ -42,6 +42,7 @@ pub async fn guide(address: SocketAddr, cluster: Arc<SyntheticCluster>) {
     for url in urls(&base, &cluster) {
         println!("  curl -s '{url}'");
     }
+    println!("the same cluster for a collector of your own:\n  --source='{source}'");
     println!("rates need two windows; {} routes are in the README. Ctrl-C ends.", ROUTES.len());
 }
 

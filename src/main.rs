@@ -90,7 +90,7 @@ async fn run(mut typed: Typed) -> Result<ExitCode, Failure> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     let running = topology::start(&config, found, sinks, clock).await.map_err(failed)?;
     if let Some(simulator) = &simulator {
-        actix::spawn(demo::guide(running.address, simulator.cluster().clone()));
+        actix::spawn(demo::guide(running.address, simulator.cluster().clone(), simulator.source_uri()));
     }
 
     tokio::select! {

@@ -116,7 +116,11 @@ impl Config {
         let resolution = Resolution::new(resolution).map_err(|error @ BadResolution(_)| {
             layers.bad("model_resolution", format!("cannot be used: {error}"))
         })?;
-        let retention = layers.duration("retention")?;
+        let mut retention = layers.duration("retention")?;
+        if layers.is_default("retention") {
+            // A resolution that old manifests give must not fail for a setting that they cannot know.
+            retention = retention.max(resolution.duration() * 2);
+        }
         if retention < resolution.duration() * 2 || retention > Duration::from_secs(86_400) {
             return Err(layers
                 .bad("retention", "cannot be kept: give at least two resolutions and at most 24h".into()));
@@ -200,6 +204,12 @@ impl<'a> Layers<'a> {
             Some((path, keys)) if keys.iter().any(|key| key == name) => format!("{name} in {path}"),
             _ => name.to_owned(),
         }
+    }
+
+    /// Whether nobody gave a setting.
+    fn is_default(&self, name: &str) -> bool {
+        let in_file = self.file.as_ref().is_some_and(|(_, keys)| keys.iter().any(|key| key == name));
+        !in_file && self.typed.spelling(name).is_none() && !self.environment.contains_key(name)
     }
 
     fn text(&self, name: &str) -> String {

@@ -50,7 +50,7 @@ pub const SETTINGS: &[Setting] = &[
         placeholder: "DURATION",
         default: "15m",
         repeatable: false,
-        about: "How long every point is kept, up to 24h",
+        about: "How long every point is kept: at least two resolutions, at most 24h",
     },
     Setting {
         name: "port",

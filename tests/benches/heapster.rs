@@ -1,3 +1,219 @@
-//! Benchmarks.
+//! Benchmarks: decoding a summary, making a block of it, rolling up a large cluster, appending to and reading from the
+//! history. Run by `cargo bench`; the figures stand in the README.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::as_conversions
+)]
 
-fn main() {}
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use heapster::model::Set;
+use heapster::model::entity::{ClusterId, Entity, Name};
+use heapster::model::inventory::{Inventory, NodeInventory};
+use heapster::model::time::{Resolution, Timestamp, Window};
+use heapster::rollup::Rollup;
+use heapster::rollup::block::Block;
+use heapster::rollup::history::{SeriesKey, Span};
+use heapster::rollup::node::{Answer, Assembled, assemble};
+use heapster::rollup::query::{Answer as Told, Query};
+use heapster::rollup::schedule::Schedule;
+use heapster::rollup::sum::NamespaceSums;
+use heapster::simulator::cluster::Node;
+use heapster::simulator::{Shape, SyntheticCluster, objects, summary};
+use heapster::wire::kubelet_summary::decode;
+use heapster::wire::kubernetes_objects::{ApiNode, ApiPod};
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::Duration;
+
+const BORN: Timestamp = Timestamp::from_seconds(1_795_288_800);
+const WINDOWS: i64 = 30;
+
+fn resolution() -> Resolution {
+    Resolution::new(Duration::from_secs(30)).unwrap()
+}
+
+fn window(n: i64) -> Window {
+    resolution().last_ended(BORN.after(Duration::from_secs(3600))).step(n)
+}
+
+fn cluster(nodes: u32, pods: u32) -> SyntheticCluster {
+    SyntheticCluster::new(Shape { nodes, pods, containers: 2, namespaces: 10, ..Shape::default() }, BORN)
+}
+
+fn body(cluster: &SyntheticCluster, node: &Node, window: Window) -> Vec<u8> {
+    let mut body = Vec::new();
+    summary::write(cluster, node, window.end(), &mut body);
+    body
+}
+
+/// What the API server would have told of one node.
+fn inventory(node: &Node) -> Arc<NodeInventory> {
+    use heapster::model::inventory::Change;
+    let mut inventory = Inventory::default();
+    let object: ApiNode = serde_json::from_value(objects::node(node, 10_255)).unwrap();
+    inventory.node(Change::Applied(object.facts().unwrap()));
+    for pod in &node.pods {
+        let object: ApiPod = serde_json::from_value(objects::pod(node, pod)).unwrap();
+        inventory.pod(Change::Applied(object.facts().unwrap()));
+    }
+    Arc::new(inventory.of_node(&Name::from(&*node.name)).unwrap())
+}
+
+fn made(body: &[u8], inventory: &Arc<NodeInventory>, window: Window, previous: Option<&Block>) -> Assembled {
+    let summary = decode(body).unwrap();
+    let report = summary.report();
+    let answer = Answer {
+        report: &report,
+        inventory,
+        foreign: &Set::default(),
+        previous,
+        window,
+        scraped_at: window.end(),
+    };
+    assemble(&answer)
+}
+
+fn decoding(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("decode");
+    let recorded = include_bytes!("../data/two-nodes/node-b/1.json");
+    let large = cluster(1, 110);
+    let large = body(&large, &large.nodes()[0], window(0));
+    for (name, body) in [("recorded, 7 pods", recorded.as_slice()), ("110 pods of 2 containers", &large)] {
+        group.throughput(Throughput::Bytes(body.len() as u64));
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| black_box(decode(body).unwrap().report().rows().len()))
+        });
+    }
+    group.finish();
+}
+
+fn assembling(criterion: &mut Criterion) {
+    let cluster = cluster(1, 30);
+    let node = &cluster.nodes()[0];
+    let inventory = inventory(node);
+    let first = made(&body(&cluster, node, window(0)), &inventory, window(0), None).block;
+    let second = body(&cluster, node, window(1));
+    let mut group = criterion.benchmark_group("block");
+    let summary = decode(&second).unwrap();
+    let report = summary.report();
+    group.bench_function("30 pods of 2 containers, rated and packed", |bencher| {
+        bencher.iter(|| {
+            let foreign = Set::default();
+            let previous = Some(&first);
+            let (window, scraped_at) = (window(1), window(1).end());
+            let answer = Answer {
+                report: &report,
+                inventory: &inventory,
+                foreign: &foreign,
+                previous,
+                window,
+                scraped_at,
+            };
+            black_box(assemble(&answer).block.points())
+        });
+    });
+    group.finish();
+}
+
+type Made = (Name, Vec<(Arc<Block>, Arc<NamespaceSums>)>);
+
+/// Blocks of every node for some windows.
+fn blocks(nodes: u32, windows: i64) -> Vec<Made> {
+    let cluster = cluster(nodes, 30);
+    let each = |node: &Node| {
+        let inventory = inventory(node);
+        let mut blocks: Vec<(Arc<Block>, Arc<NamespaceSums>)> = Vec::new();
+        for n in 0..windows {
+            let previous = blocks.last().map(|(block, _)| block.clone());
+            let made = made(&body(&cluster, node, window(n)), &inventory, window(n), previous.as_deref());
+            blocks.push((Arc::new(made.block), Arc::new(made.sums)));
+        }
+        (Name::from(&*node.name), blocks)
+    };
+    cluster.nodes().iter().map(each).collect()
+}
+
+fn empty(made: &[Made]) -> Rollup {
+    let mut rollup = Rollup::new(["bench".into()], Schedule::new(resolution()), Duration::from_secs(900));
+    rollup.expect(ClusterId(0), made.iter().map(|(node, _)| node.clone()), window(0).end());
+    rollup
+}
+
+fn fill(rollup: &mut Rollup, made: &[Made], n: i64) -> usize {
+    let uptime = Duration::from_secs(30 * n as u64);
+    for (node, blocks) in made {
+        let (block, sums) = blocks[n as usize].clone();
+        rollup.took(ClusterId(0), node, block, sums, uptime);
+    }
+    rollup.close_due(window(n).end(), uptime).len()
+}
+
+fn rolling_up(criterion: &mut Criterion) {
+    let made = blocks(1_000, 2);
+    let mut group = criterion.benchmark_group("roll-up");
+    group.sample_size(10).measurement_time(Duration::from_secs(5));
+    group.bench_function("1000 nodes of 30 pods of 2 containers, one window", |bencher| {
+        let prepare = || {
+            let mut rollup = empty(&made);
+            assert_eq!(fill(&mut rollup, &made, 0), 1);
+            rollup
+        };
+        bencher.iter_batched(
+            prepare,
+            |mut rollup| {
+                assert_eq!(fill(&mut rollup, &made, 1), 1);
+                rollup
+            },
+            BatchSize::LargeInput,
+        );
+    });
+    group.finish();
+}
+
+fn history(criterion: &mut Criterion) {
+    let made = blocks(20, WINDOWS);
+    let mut rollup = empty(&made);
+    let points: usize = made.iter().flat_map(|(_, blocks)| blocks).map(|(block, _)| block.points()).sum();
+    let mut group = criterion.benchmark_group("history");
+    group.throughput(Throughput::Elements(points as u64));
+    group.bench_function("append 20 nodes, 30 windows", |bencher| {
+        bencher.iter_batched(
+            || empty(&made),
+            |mut rollup| {
+                (0..WINDOWS).for_each(|n| assert!(fill(&mut rollup, &made, n) > 0));
+                rollup
+            },
+            BatchSize::LargeInput,
+        );
+    });
+    (0..WINDOWS).for_each(|n| assert!(fill(&mut rollup, &made, n) > 0));
+    for (_, held, _) in rollup.held() {
+        let (bytes, points) = (held.bytes as f64, held.points as f64);
+        println!("history: {points} points in {bytes} bytes, {:.2} bytes a point", bytes / points);
+    }
+    let rows = made[0].1[0].0.layout.rows.clone();
+    let mut containers = rows.entities().iter().filter(|entity| matches!(entity, Entity::PodContainer { .. }));
+    let entity = containers.next_back().unwrap().clone();
+    group.throughput(Throughput::Elements(1));
+    for metric in ["memory/usage", "cpu/usage_rate"] {
+        let key = SeriesKey { entity: entity.clone(), metric: metric.to_owned(), labels: None };
+        let query = Query::Series(key, Span::ALL);
+        group.bench_function(format!("read {metric} of a container, 30 points"), |bencher| {
+            bencher.iter(|| match rollup.answer(None, &query) {
+                Told::Series(points) => assert!(black_box(points.len()) >= WINDOWS as usize - 1),
+                Told::Names(names) => panic!("{names:?}"),
+            });
+        });
+    }
+    let pods = Query::Pods("shop".into());
+    group.bench_function("list the pods of a namespace", |bencher| {
+        bencher.iter(|| black_box(rollup.answer(None, &pods)))
+    });
+    group.finish();
+}
+
+criterion_group!(benches, decoding, assembling, rolling_up, history);
+criterion_main!(benches);

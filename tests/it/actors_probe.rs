@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// Keeps what it is sent, with the time, and answers what it is told to.
-struct Probe<M: Message> {
+pub struct Probe<M: Message> {
     clock: Clock,
     kept: Arc<Mutex<Vec<(Duration, M)>>>,
     answer: fn(&M) -> M::Result,
