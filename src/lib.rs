@@ -15,7 +15,8 @@
 //!
 //! | floor | modules | what lives there |
 //! |---|---|---|
-//! | 5 | [`topology`], [`simulator`], [`demo`], `main` | the whole: who is built of whom, and in which order it ends |
+//! | 6 | [`demo`], `main` | what a user starts |
+//! | 5 | [`topology`], [`simulator`] | the whole: who is built of whom, and in which order it ends; a cluster to try it on |
 //! | 4 | [`actors`], [`api`] | who runs: shells that forward to the floors below, and never know each other |
 //! | 3 | [`sources`], [`sinks`] | plugs: one file a kind and one line in its table |
 //! | 2 | [`clock`], [`messages`], [`telemetry`], [`client`] | edges: time, what travels, logs and counters, sockets |

@@ -4,9 +4,9 @@
 use crate::client::kubernetes::Told;
 use crate::clock::Clock;
 use crate::messages::{Assigned, Drain, InventoryChanged, Retired, WhichAreForeign};
-use crate::model::Map;
 use crate::model::entity::{ClusterId, Name};
-use crate::model::inventory::{Inventory, NodeInventory, PodName, Unusable};
+use crate::model::inventory::{Change, Inventory, NodeInventory, PodName, Unusable};
+use crate::model::{Map, Set};
 use crate::telemetry::{Telemetry, gauge};
 use actix::prelude::*;
 use futures_util::stream::BoxStream;
@@ -46,7 +46,7 @@ pub struct Discovery {
     inventory: Inventory,
     scrapers: Map<Name, ScraperHandle>,
     unusable: Map<Name, Unusable>,
-    failing: Map<&'static str, String>,
+    failing: Set<&'static str>,
     nodes_since: Option<Duration>,
     gathering: bool,
     draining: bool,
@@ -79,7 +79,7 @@ impl Discovery {
             inventory: Inventory::default(),
             scrapers: Map::default(),
             unusable: Map::default(),
-            failing: Map::default(),
+            failing: Set::default(),
             nodes_since: None,
             gathering: false,
             draining: false,
@@ -93,20 +93,18 @@ impl Discovery {
         }
     }
 
-    /// Says once that a watch fails and once that it works again.
-    fn note(&mut self, kind: &'static str, failure: Option<String>) {
-        match failure {
-            Some(why) => {
-                self.telemetry.watch_failures.of([&self.name, kind]).inc();
-                if self.failing.insert(kind, why.clone()).is_none() {
-                    log::warn!("{}: watching {kind} fails, trying again: {why}", self.name);
-                }
-            }
-            None => {
-                if self.failing.remove(kind).is_some() {
-                    log::info!("{}: watching {kind} works again", self.name);
-                }
-            }
+    /// Says once that a watch fails.
+    fn fails(&mut self, kind: &'static str, why: String) {
+        self.telemetry.watch_failures.of([&self.name, kind]).inc();
+        if self.failing.insert(kind) {
+            log::warn!("{}: watching {kind} fails, trying again: {why}", self.name);
+        }
+    }
+
+    /// Says once that a watch works again. That a list is asked for says nothing yet.
+    fn works<R>(&mut self, kind: &'static str, change: &Change<R>) {
+        if !matches!(change, Change::ListBegins) && self.failing.remove(kind) {
+            log::info!("{}: watching {kind} works again", self.name);
         }
     }
 
@@ -193,18 +191,18 @@ impl StreamHandler<Told> for Discovery {
     fn handle(&mut self, told: Told, context: &mut Context<Self>) {
         match told {
             Told::Node(change) => {
-                self.note("nodes", None);
+                self.works("nodes", &change);
                 self.inventory.node(change);
             }
             Told::Pod(change) => {
-                self.note("pods", None);
+                self.works("pods", &change);
                 self.inventory.pod(change);
             }
             Told::Namespace(change) => {
-                self.note("namespaces", None);
+                self.works("namespaces", &change);
                 self.inventory.namespace(change);
             }
-            Told::Failed(kind, why) => self.note(kind, Some(why)),
+            Told::Failed(kind, why) => self.fails(kind, why),
         }
         self.gather(context);
     }

@@ -110,7 +110,9 @@ impl ApiServer {
     fn kubelet_tls(&self) -> Result<rustls::ClientConfig, LoginError> {
         let mut config = self.config.clone();
         // As Heapster: without a CA there is nothing to verify against.
-        config.accept_invalid_certs |= config.root_cert.is_none() && config.root_cert_file.is_none();
+        if config.root_cert.is_none() && config.root_cert_file.is_none() {
+            set_insecure(&mut config, true);
+        }
         let mut tls = config.rustls_client_config().map_err(|error| LoginError::Client(Box::new(error)))?;
         tls.alpn_protocols.clear();
         Ok(tls)
@@ -203,7 +205,12 @@ async fn configure(login: &Login) -> Result<kube::Config, LoginError> {
 fn set_insecure(config: &mut kube::Config, insecure: bool) {
     if insecure {
         config.accept_invalid_certs = true;
-        config.root_cert = None;
-        config.root_cert_file = None;
+        trust_nothing(config);
     }
+}
+
+/// Leaves out the system's CAs, which need not be there where no certificate is verified.
+fn trust_nothing(config: &mut kube::Config) {
+    config.root_cert = Some(Vec::new());
+    config.root_cert_file = None;
 }

@@ -43,6 +43,7 @@ pub struct Typed {
     /// The number given to `--v`.
     pub verbosity: Option<u8>,
     spellings: BTreeMap<&'static str, String>,
+    defaults: BTreeMap<&'static str, String>,
 }
 
 impl Typed {
@@ -51,9 +52,14 @@ impl Typed {
         self.spellings.get(setting).cloned()
     }
 
-    /// Gives a setting a value unless it was given one.
+    /// Gives a setting another default.
     pub fn default_to(&mut self, setting: &'static str, value: &str) {
-        self.values.entry(setting).or_insert_with(|| vec![value.to_owned()]);
+        self.defaults.insert(setting, value.to_owned());
+    }
+
+    /// The default that a setting was given in place of the table's.
+    pub fn default_of(&self, setting: &str) -> Option<&str> {
+        self.defaults.get(setting).map(String::as_str)
     }
 }
 
@@ -157,7 +163,14 @@ pub fn parse(args: impl IntoIterator<Item = String>, sources: &str, sinks: &str)
                 .map_err(|_| CliError::Mistake(format!("--v: {text:?} is no number from 0 to 255")))?,
         ),
     };
-    Ok(Typed { action, values, config: last("config"), verbosity, spellings: spellings(&args) })
+    Ok(Typed {
+        action,
+        values,
+        config: last("config"),
+        verbosity,
+        spellings: spellings(&args),
+        defaults: BTreeMap::new(),
+    })
 }
 
 fn demo_sizes(matches: &ArgMatches) -> Result<Demo, CliError> {

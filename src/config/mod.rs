@@ -3,6 +3,7 @@
 
 pub mod cli;
 pub mod nearest;
+pub mod options;
 pub mod settings;
 pub mod uri;
 
@@ -167,7 +168,8 @@ impl<'a> Layers<'a> {
         let environment = from_environment(environment)?;
         let mut builder = config::Config::builder();
         for setting in SETTINGS {
-            builder = set(builder, setting, vec![setting.default.to_owned()], false);
+            let default = typed.default_of(setting.name).unwrap_or(setting.default);
+            builder = set(builder, setting, vec![default.to_owned()], false);
         }
         let path = typed.config.clone().or_else(|| environment.get("config").map(|(_, path)| path.clone()));
         let mut file = None;
@@ -300,17 +302,25 @@ fn split_list(text: &str) -> Vec<String> {
     text.split_whitespace().map(str::to_owned).collect()
 }
 
-/// The `HEAPSTER_*` variables by setting. Those that Kubernetes itself puts into every pod beside a Service of the name
-/// `heapster` are no settings.
+/// Whether Kubernetes itself put a variable into the pod: it does so for every Service, such as `heapster` or
+/// `heapster-ui`, of the same namespace (`enableServiceLinks`).
+fn is_service_link(name: &str, value: &str) -> bool {
+    let port = |rest: &str| ["_TCP", "_UDP", "_SCTP"].iter().any(|protocol| rest.contains(protocol));
+    let address = ["tcp://", "udp://", "sctp://"].iter().any(|scheme| value.starts_with(scheme));
+    let of_service = |rest: &str| rest.starts_with("SERVICE_HOST") || rest.starts_with("SERVICE_PORT");
+    let parts = std::iter::once(0).chain(name.match_indices('_').map(|(at, _)| at + 1));
+    let mut rests = parts.filter_map(|at| name.get(at..));
+    address || rests.any(|rest| of_service(rest) || (rest.starts_with("PORT_") && port(rest)))
+}
+
+/// The `HEAPSTER_*` variables by setting.
 fn from_environment(
     environment: &Environment,
 ) -> Result<BTreeMap<&'static str, (String, String)>, ConfigError> {
     let mut found = BTreeMap::new();
     for (variable, value) in environment {
         let Some(name) = variable.strip_prefix("HEAPSTER_") else { continue };
-        let service_link =
-            name.starts_with("SERVICE_") || name.starts_with("PORT_") || value.starts_with("tcp://");
-        if service_link || name.is_empty() {
+        if name.is_empty() || is_service_link(name, value) {
             continue;
         }
         let name = name.to_lowercase();

@@ -43,7 +43,7 @@ pub enum NoRate {
 }
 
 impl NoRate {
-    /// Every reason, in the order of [`NoRate::index`].
+    /// Every reason, in the order in which they are counted.
     pub const ALL: [NoRate; 5] =
         [Self::First, Self::Restarted, Self::SameInstant, Self::Backwards, Self::Reset];
 

@@ -4,9 +4,9 @@
 pub mod log;
 
 use crate::config::nearest::nearest;
+use crate::config::options::{OptionLine, describe};
 use crate::config::uri::{Uri, UriError};
 use crate::rollup::cluster::Batch;
-use crate::sources::{OptionLine, describe};
 use futures_util::future::LocalBoxFuture;
 use std::sync::Arc;
 

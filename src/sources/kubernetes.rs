@@ -1,8 +1,9 @@
 //! What every Kubernetes source has in common: its options and how they make a login
 //! (Heapster `common/kubernetes/configs.go`, `metrics/sources/kubelet/configs.go`).
 
-use super::{Format, OptionLine, Source};
+use super::{Format, Source};
 use crate::client::kubernetes::Login;
+use crate::config::options::OptionLine;
 use crate::config::uri::{Uri, UriError};
 use std::sync::Arc;
 

@@ -6,21 +6,11 @@ pub mod summary_api;
 
 use crate::client::kubernetes::Login;
 use crate::config::nearest::nearest;
+use crate::config::options::{OptionLine, describe};
 use crate::config::uri::{Uri, UriError};
 use crate::model::entity::Name;
 use crate::model::report::Report;
 use std::sync::Arc;
-
-/// An option of a kind.
-#[derive(Clone, Copy, Debug)]
-pub struct OptionLine {
-    /// Its name.
-    pub name: &'static str,
-    /// Its default.
-    pub default: &'static str,
-    /// What it is.
-    pub about: &'static str,
-}
 
 /// A kind of source.
 pub struct Kind {
@@ -125,14 +115,4 @@ pub fn build(uris: &[Uri]) -> Result<Vec<Source>, SourceError> {
 /// The table as `--help` shows it.
 pub fn help() -> String {
     KINDS.iter().map(|kind| describe(kind.prefix, kind.about, kind.options)).collect()
-}
-
-/// One line of a table and its options, as `--help` shows them.
-pub fn describe(prefix: &str, about: &str, options: &[OptionLine]) -> String {
-    let options = options.iter().map(|option| {
-        let default =
-            if option.default.is_empty() { String::new() } else { format!(" [default: {}]", option.default) };
-        format!("      {:<18} {}{default}\n", option.name, option.about)
-    });
-    format!("  {prefix}: {about}\n{}", options.collect::<String>())
 }

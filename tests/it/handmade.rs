@@ -4,10 +4,11 @@ use heapster::model::Set;
 use heapster::model::entity::{Entity, Labels, Name};
 use heapster::model::inventory::{ContainerFacts, NodeFacts, NodeInventory, PodFacts, Record, Resources};
 use heapster::model::metric::{Metric, MetricKey};
-use heapster::model::report::Report;
+use heapster::model::report::{Part, Report, Subject};
 use heapster::model::time::{Resolution, Timestamp, Window};
 use heapster::rollup::block::Block;
 use heapster::rollup::node::{Answer, Assembled, assemble};
+use proptest::test_runner::Config as ProptestConfig;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -126,4 +127,19 @@ pub fn held_part(block: &Block, entity: &Entity, labels: &Labels, metric: Metric
 
 pub fn names(names: &[&str]) -> Vec<Name> {
     names.iter().map(|name| Name::from(*name)).collect()
+}
+
+/// What a kubelet said: subjects with the values of each.
+pub fn said<'a>(rows: &[(Subject<'a>, &[(Metric, u64)])]) -> Report<'a> {
+    let mut report = Report::default();
+    for (subject, values) in rows {
+        report.begin(*subject, Part::Whole);
+        values.iter().for_each(|(metric, held)| report.push(*metric, *held));
+    }
+    report
+}
+
+/// So many cases of a property; what fails is printed and not kept in a file.
+pub fn cases(count: u32) -> ProptestConfig {
+    ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(count) }
 }

@@ -8,13 +8,14 @@
 )]
 
 mod actors;
-mod documents;
 mod actors_flow;
 mod actors_probe;
 mod binary;
+mod documents;
 mod handmade;
 mod recorded;
 mod simulator;
+mod simulator_numbers;
 mod support;
 mod walk;
 mod whole;
