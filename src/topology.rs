@@ -23,6 +23,7 @@ use actix::prelude::*;
 use actix_web::dev::ServerHandle;
 use std::cell::Cell;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::rc::Rc;
 use std::time::Duration;
 
 /// Data that is older is not healthy (Heapster `metrics/heapster.go`), or three windows where those are longer.
@@ -188,7 +189,7 @@ fn make_scraper(
         let at = turn.replace(turn.get().wrapping_add(1)).checked_rem(threads.len()).unwrap_or(0);
         let (shared, client) = (shared.clone(), client.clone());
         let make = move |_: &mut Context<Scraper>| {
-            let fetch = Box::new(client(shared.clock.clone()));
+            let fetch = Rc::new(client(shared.clock.clone()));
             Scraper::new(shared, fetch, discovery, inventory)
         };
         let scraper = match threads.get(at) {

@@ -167,8 +167,10 @@ fn imports_go_down() {
 #[test]
 fn actors_do_not_know_each_other() {
     let actors = rust("src/actors").into_iter().filter(|(file, _)| !file.ends_with("mod.rs"));
-    let knowing = actors.filter(|(_, text)| {
-        code(text).any(|(_, line)| line.contains("super::") || line.contains("crate::actors"))
+    // A room of several files may look at its own door.
+    let knowing = actors.filter(|(file, text)| {
+        let up = if file.matches('/').count() > 2 { "super::super" } else { "super::" };
+        code(text).any(|(_, line)| line.contains(up) || line.contains("crate::actors"))
     });
     assert_none("an actor that imports from its neighbours", knowing.map(|(file, _)| file));
 }

@@ -48,7 +48,8 @@ pub enum TokenSource {
 pub struct Token {
     source: TokenSource,
     clock: Clock,
-    read: RefCell<Option<(Secret, Duration)>>,
+    /// The token last read, and when by the clock; None where it was refused since.
+    read: RefCell<Option<(Secret, Option<Duration>)>>,
 }
 
 impl Token {
@@ -66,14 +67,19 @@ impl Token {
             TokenSource::File(path) => path,
         };
         let now = self.clock.uptime();
-        let fresh = self.read.borrow().as_ref().filter(|(_, at)| now.saturating_sub(*at) < REREAD).cloned();
+        let fresh = self
+            .read
+            .borrow()
+            .as_ref()
+            .filter(|(_, at)| at.is_some_and(|at| now.saturating_sub(at) < REREAD))
+            .cloned();
         if let Some((secret, _)) = fresh {
             return Some(secret);
         }
         // A few hundred bytes from memory: not worth a thread.
         match std::fs::read_to_string(path) {
             Ok(text) if !text.trim().is_empty() => {
-                *self.read.borrow_mut() = Some((Secret::new(text.trim()), now));
+                *self.read.borrow_mut() = Some((Secret::new(text.trim()), Some(now)));
             }
             Ok(_) => log::warn!("token file {} is empty", path.display()),
             Err(error) => log::warn!("token file {} cannot be read: {error}", path.display()),
@@ -81,10 +87,12 @@ impl Token {
         self.read.borrow().as_ref().map(|(secret, _)| secret.clone())
     }
 
-    /// Has the file read again at the next use: somebody refused the token.
-    pub fn refused(&self) {
+    /// Reads the file again at once, because somebody refused the token. Whether there is another one now.
+    pub fn refused(&self) -> bool {
+        let before = self.read.borrow().as_ref().map(|(secret, _)| secret.clone());
         if let Some((_, at)) = self.read.borrow_mut().as_mut() {
-            *at = Duration::ZERO;
+            *at = None;
         }
+        self.get() != before && matches!(self.source, TokenSource::File(_))
     }
 }

@@ -56,10 +56,19 @@ impl FetchError {
     }
 }
 
+/// What a kubelet is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Question {
+    /// The path.
+    pub path: &'static str,
+    /// JSON to POST; None for a GET.
+    pub json: Option<String>,
+}
+
 /// Gets one answer of one kubelet. A trait so that scrapers can be tested without sockets.
 pub trait Fetch {
-    /// Asks the kubelet at `address` for `path` within `deadline`.
-    fn fetch(&self, address: IpAddr, path: &'static str, deadline: Duration) -> Fetching;
+    /// Asks the kubelet at `address` within `deadline`.
+    fn fetch(&self, address: IpAddr, question: &Question, deadline: Duration) -> Fetching;
 }
 
 /// An answer that is under way.
@@ -102,33 +111,48 @@ impl KubeletClient {
 }
 
 impl Fetch for KubeletClient {
-    fn fetch(&self, address: IpAddr, path: &'static str, deadline: Duration) -> Fetching {
+    fn fetch(&self, address: IpAddr, question: &Question, deadline: Duration) -> Fetching {
         let scheme = if self.access.tls.is_some() { "https" } else { "http" };
-        let url = format!("{scheme}://{}{path}", std::net::SocketAddr::new(address, self.access.port));
+        let url =
+            format!("{scheme}://{}{}", std::net::SocketAddr::new(address, self.access.port), question.path);
+        let json = question.json.clone();
         let (client, token) = (self.client.clone(), self.token.clone());
         let secure = self.access.tls.is_some();
         Box::pin(async move {
             let asked = async {
-                match get(&client, &url, secure.then_some(&*token)).await {
+                let token = secure.then_some(&*token);
+                match get(&client, &url, json.as_deref(), token).await {
                     // A connection that the kubelet closed while it was idle: one more try on a new one.
-                    Err(FetchError::CutOff(_)) => get(&client, &url, secure.then_some(&*token)).await,
-                    other => other,
+                    Err(FetchError::CutOff(_)) => {}
+                    // A token that was renewed since it was read: one more try with the new one.
+                    Err(FetchError::Status { status: 401, .. }) if token.is_some_and(Token::refused) => {}
+                    other => return other,
                 }
+                get(&client, &url, json.as_deref(), token).await
             };
             tokio::time::timeout(deadline, asked).await.unwrap_or(Err(FetchError::Timeout(deadline)))
         })
     }
 }
 
-async fn get(client: &awc::Client, url: &str, token: Option<&Token>) -> Result<Vec<u8>, FetchError> {
-    let mut request = client
-        .get(url)
+async fn get(
+    client: &awc::Client,
+    url: &str,
+    json: Option<&str>,
+    token: Option<&Token>,
+) -> Result<Vec<u8>, FetchError> {
+    let request = if json.is_some() { client.post(url) } else { client.get(url) };
+    let mut request = request
         .insert_header((header::USER_AGENT, concat!("heapster/", env!("CARGO_PKG_VERSION"))))
         .insert_header((header::ACCEPT, "application/json"));
     if let Some(secret) = token.and_then(Token::get) {
         request = request.bearer_auth(secret.reveal());
     }
-    let mut response = request.send().await.map_err(|error| match error {
+    let sent = match json {
+        Some(json) => request.content_type("application/json").send_body(json.to_owned()),
+        None => request.send(),
+    };
+    let mut response = sent.await.map_err(|error| match error {
         SendRequestError::Timeout => FetchError::Timeout(Duration::ZERO),
         SendRequestError::Connect(ConnectError::Disconnected) => {
             FetchError::CutOff("the connection was closed before an answer".to_owned())
@@ -156,11 +180,6 @@ async fn get(client: &awc::Client, url: &str, token: Option<&Token>) -> Result<V
     }
     if status == 200 {
         return Ok(body);
-    }
-    if status == 401
-        && let Some(token) = token
-    {
-        token.refused();
     }
     let text: String = String::from_utf8_lossy(&body).split_whitespace().collect::<Vec<_>>().join(" ");
     Err(FetchError::Status { status, text: text.chars().take(SHOWN).collect() })

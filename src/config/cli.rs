@@ -154,7 +154,10 @@ pub fn parse(args: impl IntoIterator<Item = String>, sources: &str, sinks: &str)
             values.insert(setting.name, given);
         }
     }
-    let last = |name: &str| flags.get_many::<String>(name).and_then(Iterator::last).cloned();
+    let last = |name: &str| {
+        let given = [flags, &matches].into_iter().filter_map(|matches| matches.get_many::<String>(name));
+        given.filter_map(Iterator::last).next().cloned()
+    };
     let verbosity = match last("v") {
         None => None,
         Some(text) if text == "true" => Some(1),

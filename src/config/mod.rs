@@ -355,8 +355,11 @@ fn from_file(path: &str, read: ReadFile<'_>) -> Result<FileValues, ConfigError> 
         let Some(setting) = settings::find(&key) else {
             return Err(ConfigError::Unknown { origin: format!("{key} in {path}"), name: key });
         };
+        let plain =
+            |value: &Value| !matches!(value.kind, ValueKind::Table(_) | ValueKind::Array(_) | ValueKind::Nil);
         let value = match (&value.kind, setting.repeatable) {
-            (ValueKind::Table(_), _) | (ValueKind::Array(_), false) | (ValueKind::Nil, _) => {
+            (ValueKind::Array(list), true) if list.iter().all(plain) => value,
+            (ValueKind::Table(_) | ValueKind::Array(_) | ValueKind::Nil, _) => {
                 let problem =
                     if setting.repeatable { "give a list of texts" } else { "give one text or number" };
                 return Err(ConfigError::Value {
@@ -365,7 +368,6 @@ fn from_file(path: &str, read: ReadFile<'_>) -> Result<FileValues, ConfigError> 
                     problem: format!("cannot be used: {problem}"),
                 });
             }
-            (ValueKind::Array(_), true) => value,
             (_, true) => Value::new(None, ValueKind::Array(vec![value])),
             (_, false) => value,
         };

@@ -83,7 +83,7 @@ impl Uri {
             None => (prefix, rest),
         };
         if prefix.trim().is_empty() {
-            return Err(UriError::MissingPrefix(text.to_owned()));
+            return Err(UriError::MissingPrefix(without_password(text)));
         }
         let rest = expand(rest, variable);
         let (config, query) = rest.split_once('?').unwrap_or((&rest, ""));
@@ -182,14 +182,15 @@ fn parse_url(prefix: &str, text: &str) -> Result<Url, UriError> {
     }
 }
 
-/// The text without what stands between scheme and `@`.
+/// The text without options and without what may be a password: whatever stands before an `@`, but for the scheme.
 fn without_password(text: &str) -> String {
-    match (text.find("://"), text.rfind('@')) {
-        (Some(scheme), Some(at)) if scheme + 3 <= at => {
-            let (head, tail) = (text.get(..scheme + 3), text.get(at..));
-            format!("{}…{}", head.unwrap_or_default(), tail.unwrap_or_default())
+    let shown = text.split('?').next().unwrap_or_default();
+    match shown.rsplit_once('@') {
+        Some((before, after)) => {
+            let scheme = before.find("://").and_then(|at| before.get(..at + 3)).unwrap_or_default();
+            format!("{scheme}…@{after}")
         }
-        _ => text.to_owned(),
+        None => shown.to_owned(),
     }
 }
 

@@ -48,6 +48,9 @@ pub struct Report<'a> {
     custom: Vec<(usize, &'a str, f64)>,
     /// Leaves that were there but were no number, or one that no metric can hold.
     pub broken_leaves: u64,
+    /// Whether a pod's own row tells of its pause container alone, so that its containers add to it instead of standing
+    /// behind it.
+    pub pods_are_pause: bool,
     /// The node name that the body claims; only compared, never used.
     pub claimed_node: Option<&'a str>,
 }

@@ -159,6 +159,9 @@ impl Cluster {
         if self.next_to_close.is_some_and(|next| window < next - 2) {
             self.next_to_close = Some(window);
             self.open.clear();
+            for first in self.expected.values_mut() {
+                *first = window.min(*first);
+            }
         }
     }
 

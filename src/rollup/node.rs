@@ -116,7 +116,7 @@ pub fn assemble(answer: &Answer<'_>) -> Assembled {
         }
     }
     set_rates(&mut sheet, answer, &mut tally);
-    let sums = set_sums(&mut sheet, answer.inventory, &mut tally);
+    let sums = set_sums(&mut sheet, answer.inventory, answer.report.pods_are_pause, &mut tally);
     set_node(&mut sheet, answer.inventory);
     let facts = Some(answer.inventory.clone());
     let block = sheet.pack(answer.window, answer.scraped_at, facts, answer.previous);
@@ -158,19 +158,18 @@ fn choose(answer: &Answer<'_>, tally: &mut Tally) -> Vec<Chosen> {
             chosen.push((entity_of(row.subject, inventory), labels_of(row.part), Some(source)));
         }
     }
-    for subject in newest.keys() {
-        let (Subject::Pod(namespace, name) | Subject::Container(namespace, name, _)) = *subject else {
-            continue;
-        };
-        if answer.foreign.contains(&(namespace, name)) {
-            continue;
-        }
-        if let Subject::Container(..) = subject {
-            let pod = Subject::Pod(namespace, name);
-            if !newest.contains_key(&pod) {
-                chosen.push((entity_of(pod, inventory), None, None));
-            }
-            continue;
+    let pods: Set<(&str, &str)> = newest
+        .keys()
+        .filter_map(|subject| match *subject {
+            Subject::Pod(namespace, name) | Subject::Container(namespace, name, _) => Some((namespace, name)),
+            Subject::Node | Subject::Free(_) => None,
+        })
+        .filter(|pod| !answer.foreign.contains(pod))
+        .collect();
+    for (namespace, name) in pods {
+        let pod = Subject::Pod(namespace, name);
+        if !newest.contains_key(&pod) {
+            chosen.push((entity_of(pod, inventory), None, None));
         }
         let Some(facts) = inventory.pod(namespace, name) else { continue };
         for container in &facts.containers {

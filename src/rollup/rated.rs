@@ -4,7 +4,9 @@ use super::block::{Block, Row, Rows};
 use super::node::{Answer, Tally};
 use super::rate::{NoRate, Sample, rate};
 use super::sheet::Sheet;
+use super::totals::is_traffic;
 use crate::model::Map;
+use crate::model::entity::Entity;
 use crate::model::metric::{Metric, RATED, Rated};
 use crate::model::time::Timestamp;
 use std::sync::Arc;
@@ -51,7 +53,11 @@ pub(super) fn set_rates(sheet: &mut Sheet, answer: &Answer<'_>, tally: &mut Tall
                     if let Some(count) = at.and_then(|at| tally.no_rate.get_mut(at)) {
                         *count += 1;
                     }
-                    let held = before.and_then(|(before, row)| before.get(row, rated.rate));
+                    // A pause container's last rate is not kept: the pod's is that of all its containers.
+                    let summed =
+                        answer.report.pods_are_pause && !is_traffic(rated.rate) && is_pod(&rows, row);
+                    let held =
+                        before.filter(|_| !summed).and_then(|(before, row)| before.get(row, rated.rate));
                     if let (NoRate::SameInstant, Some(held)) = (reason, held) {
                         sheet.set(row, rated.rate, held);
                     }
@@ -67,6 +73,10 @@ pub(super) fn set_rates(sheet: &mut Sheet, answer: &Answer<'_>, tally: &mut Tall
             sheet.set(row, Metric::CpuUsageRate, nanocores / 1_000_000);
         }
     }
+}
+
+fn is_pod(rows: &Rows, row: Row) -> bool {
+    matches!(rows.key(row), Some((Entity::Pod { .. }, None)))
 }
 
 /// The block before, opened where rates need it.

@@ -21,7 +21,12 @@ fn set_resources(sheet: &mut Sheet, row: Row, requests: &Resources, limits: &Res
 }
 
 /// Requests, limits and restarts into containers; sums of containers into pods; sums of pods by namespace.
-pub(super) fn set_sums(sheet: &mut Sheet, inventory: &NodeInventory, tally: &mut Tally) -> NamespaceSums {
+pub(super) fn set_sums(
+    sheet: &mut Sheet,
+    inventory: &NodeInventory,
+    pods_are_pause: bool,
+    tally: &mut Tally,
+) -> NamespaceSums {
     let rows = sheet.rows().clone();
     let additive: Vec<Metric> =
         Metric::ALL.iter().copied().filter(|m| m.descriptor().is_additive()).collect();
@@ -57,8 +62,12 @@ pub(super) fn set_sums(sheet: &mut Sheet, inventory: &NodeInventory, tally: &mut
         let Entity::Pod { namespace, pod } = entity else { continue };
         if let Some(sums) = pods.get(&(&**namespace, &**pod)) {
             for (metric, held) in sums.known.iter() {
-                if sheet.get(row, metric).is_none() {
-                    sheet.set(row, metric, held);
+                match sheet.get(row, metric) {
+                    None => sheet.set(row, metric, held),
+                    Some(pause) if pods_are_pause && !is_traffic(metric) => {
+                        sheet.set(row, metric, pause.saturating_add(held));
+                    }
+                    Some(_) => {}
                 }
             }
             for metric in &others {
@@ -80,7 +89,7 @@ pub(super) fn set_sums(sheet: &mut Sheet, inventory: &NodeInventory, tally: &mut
 }
 
 /// Whether a metric tells of the network interfaces, which a host-network pod shares with its node.
-fn is_traffic(metric: Metric) -> bool {
+pub(super) fn is_traffic(metric: Metric) -> bool {
     metric.descriptor().name.starts_with("network/")
 }
 

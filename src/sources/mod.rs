@@ -2,14 +2,17 @@
 //! README. How a kind is asked and when is left to `client` and `actors`.
 
 pub mod kubernetes;
+pub mod stats_api;
 pub mod summary_api;
 
+use crate::client::kubelet::Question;
 use crate::client::kubernetes::Login;
 use crate::config::nearest::nearest;
 use crate::config::options::{OptionLine, describe};
 use crate::config::uri::{Uri, UriError};
 use crate::model::entity::Name;
 use crate::model::report::Report;
+use crate::model::time::Window;
 use std::sync::Arc;
 
 /// A kind of source.
@@ -24,20 +27,33 @@ pub struct Kind {
 }
 
 /// Every kind of source.
-pub const KINDS: &[Kind] = &[Kind {
-    prefix: "kubernetes.summary_api",
-    about: "nodes, pods and containers from each kubelet's GET /stats/summary",
-    options: kubernetes::OPTIONS,
-    build: summary_api::format,
-}];
+pub const KINDS: &[Kind] = &[
+    Kind {
+        prefix: "kubernetes.summary_api",
+        about: "nodes, pods and containers from each kubelet's GET /stats/summary",
+        options: kubernetes::OPTIONS,
+        build: summary_api::format,
+    },
+    Kind {
+        prefix: "kubernetes",
+        about: "the same from POST /stats/container/, and from the summary where a kubelet does not know that any more",
+        options: kubernetes::OPTIONS,
+        build: stats_api::format,
+    },
+];
 
 /// Kinds of Heapster that this release does not know yet.
-pub const NOT_YET: &[&str] = &["kubernetes", "cadvisor"];
+pub const NOT_YET: &[&str] = &["cadvisor"];
 
 /// How the kubelets of a source are asked and understood.
 pub trait Format: Send + Sync {
-    /// The path that is asked for.
-    fn path(&self) -> &'static str;
+    /// What a kubelet is asked for a window.
+    fn question(&self, window: Window) -> Question;
+
+    /// What a kubelet is asked that does not know this question (404); None where there is nothing else.
+    fn otherwise(&self) -> Option<Arc<dyn Format>> {
+        None
+    }
 
     /// Decodes an answer and hands what it says to `then`.
     ///

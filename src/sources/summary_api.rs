@@ -1,7 +1,9 @@
 //! `kubernetes.summary_api`: each kubelet's `GET /stats/summary/`, with the slash that Heapster asked with.
 
 use super::{Format, Undecodable};
+use crate::client::kubelet::Question;
 use crate::model::report::Report;
+use crate::model::time::Window;
 use crate::telemetry::chain;
 use crate::wire::kubelet_summary;
 use std::sync::Arc;
@@ -14,14 +16,12 @@ pub fn format() -> Arc<dyn Format> {
 }
 
 impl Format for SummaryApi {
-    fn path(&self) -> &'static str {
-        "/stats/summary/"
+    fn question(&self, _: Window) -> Question {
+        Question { path: "/stats/summary/", json: None }
     }
 
     fn read(&self, body: &[u8], then: &mut dyn FnMut(&Report<'_>)) -> Result<(), Undecodable> {
-        let summary = kubelet_summary::decode(body)
-            .map_err(|error| Undecodable { why: chain(&error), cut_off: error.is_cut_off() })?;
-        then(&summary.report());
-        Ok(())
+        kubelet_summary::read(body, then)
+            .map_err(|error| Undecodable { why: chain(&error), cut_off: error.is_cut_off() })
     }
 }

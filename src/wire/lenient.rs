@@ -12,6 +12,61 @@ use std::marker::PhantomData;
 /// How Go writes an instant that nobody set.
 pub const GO_ZERO_TIME: &str = "0001-01-01T00:00:00Z";
 
+/// How many numbers of one body may be larger than a double before the body is given up.
+const MAX_HUGE_NUMBERS: u64 = 16;
+
+/// Reads a body once more for each number in it that no double can hold, without that number. Tells how many there were.
+///
+/// # Errors
+/// What `read` says of the body when it is not for such a number.
+pub fn reread<E>(
+    body: &[u8],
+    mut read: impl FnMut(&[u8], u64) -> Result<(), E>,
+    not_json: impl Fn(&E) -> Option<&serde_json::Error>,
+) -> Result<(), E> {
+    let mut error = match read(body, 0) {
+        Ok(()) => return Ok(()),
+        Err(error) => error,
+    };
+    let mut repaired = body.to_vec();
+    for huge in 1..=MAX_HUGE_NUMBERS {
+        match not_json(&error).and_then(|error| without_huge_number(&repaired, error)) {
+            Some(without) => repaired = without,
+            None => return Err(error),
+        }
+        match read(&repaired, huge) {
+            Ok(()) => return Ok(()),
+            Err(next) => error = next,
+        }
+    }
+    Err(error)
+}
+
+/// The body with the number blanked out that `error` refuses because no double can hold it: valid JSON that the parser
+/// has no place for. None where the error is another one.
+fn without_huge_number(body: &[u8], error: &serde_json::Error) -> Option<Vec<u8>> {
+    if !error.to_string().starts_with("number out of range") {
+        return None;
+    }
+    let line = body
+        .split(|byte| *byte == b'\n')
+        .take(error.line().checked_sub(1)?)
+        .map(|line| line.len() + 1)
+        .sum::<usize>();
+    let in_number = |byte: &u8| byte.is_ascii_digit() || b"+-.eE".contains(byte);
+    let inside = (line + error.column()).checked_sub(1)?;
+    // The parser points into the number, at its last byte, or just behind it.
+    let before = body.get(..=inside.min(body.len().checked_sub(1)?))?;
+    let last = before.iter().rposition(in_number)? + 1;
+    let start = before.get(..last)?.iter().rposition(|byte| !in_number(byte)).map_or(0, |at| at + 1);
+    let end = last + body.get(last..)?.iter().take_while(|byte| in_number(byte)).count();
+    let mut body = body.to_vec();
+    let number = body.get_mut(start..end)?;
+    number.fill(b' ');
+    number.get_mut(..4)?.copy_from_slice(b"null");
+    Some(body)
+}
+
 /// A member that may be missing, null, or something that it should not be.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Leaf<T> {
@@ -27,6 +82,14 @@ pub enum Leaf<T> {
 impl<T> Leaf<T> {
     /// The value, if it is there.
     pub fn get(&self) -> Option<&T> {
+        match self {
+            Self::Is(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// The value, if it is there, to be changed.
+    pub fn get_mut(&mut self) -> Option<&mut T> {
         match self {
             Self::Is(value) => Some(value),
             _ => None,
@@ -96,7 +159,7 @@ impl Readable<'_> for u64 {
         Some(value)
     }
     fn from_f64(value: f64) -> Option<Self> {
-        to_u64(value)
+        to_u64(value).filter(|_| value.fract() == 0.0)
     }
 }
 

@@ -4,12 +4,13 @@ use crate::actors_probe::{Kept, probe};
 use crate::handmade::{T0, grid, inventory, node, pod, window};
 use actix::prelude::*;
 use heapster::actors::scraper::{Scraper, Shared};
-use heapster::client::kubelet::{Fetch, FetchError, Fetching};
+use heapster::client::kubelet::{Fetch, FetchError, Fetching, Question};
 use heapster::clock::Clock;
 use heapster::messages::{Drain, Missed, Retired, Scraped, WhichAreForeign};
 use heapster::model::entity::ClusterId;
 use heapster::model::inventory::PodName;
 use heapster::model::report::Report;
+use heapster::model::time::Window;
 use heapster::rollup::schedule::Schedule;
 use heapster::sources::{Format, Undecodable};
 use heapster::telemetry::Telemetry;
@@ -19,15 +20,18 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// What a kubelet says: a body, or a failure.
+type Says = Result<&'static str, fn() -> FetchError>;
+
 /// A kubelet that takes some time and then says this, or fails.
 struct FakeKubelet {
     takes: Duration,
-    says: Result<&'static str, fn() -> FetchError>,
+    says: Says,
     asked: Rc<RefCell<Vec<IpAddr>>>,
 }
 
 impl Fetch for FakeKubelet {
-    fn fetch(&self, address: IpAddr, _: &'static str, _: Duration) -> Fetching {
+    fn fetch(&self, address: IpAddr, _: &Question, _: Duration) -> Fetching {
         self.asked.borrow_mut().push(address);
         let (takes, says) = (self.takes, self.says);
         Box::pin(async move {
@@ -41,8 +45,8 @@ impl Fetch for FakeKubelet {
 struct Fragile;
 
 impl Format for Fragile {
-    fn path(&self) -> &'static str {
-        "/stats/summary/"
+    fn question(&self, window: Window) -> Question {
+        heapster::sources::summary_api::format().question(window)
     }
 
     fn read(&self, body: &[u8], then: &mut dyn FnMut(&Report<'_>)) -> Result<(), Undecodable> {
@@ -64,7 +68,7 @@ struct Bench {
 }
 
 /// A scraper of `n1` in front of a fake kubelet, 7 s after the end of a window.
-fn scraper(takes: Duration, says: Result<&'static str, fn() -> FetchError>) -> Bench {
+fn scraper(takes: Duration, says: Says) -> Bench {
     tokio::time::pause();
     let clock = Clock::starting_at(T0.after(Duration::from_secs(7)));
     let telemetry = Telemetry::new();
@@ -82,7 +86,7 @@ fn scraper(takes: Duration, says: Result<&'static str, fn() -> FetchError>) -> B
         telemetry: telemetry.clone(),
         aggregator,
     };
-    let fetch = Box::new(FakeKubelet { takes, says, asked: asked.clone() });
+    let fetch = Rc::new(FakeKubelet { takes, says, asked: asked.clone() });
     let inventory = inventory(node("n1"), [pod("shop", "mine", [])]);
     let scraper = Scraper::new(shared, fetch, discovery, inventory).start();
     Bench { clock, telemetry, scraper, scraped, asked }
@@ -137,7 +141,7 @@ async fn a_kubelet_slower_than_a_window_is_asked_again_only_when_it_is_done() {
 
 #[actix_web::test]
 async fn whatever_a_kubelet_says_costs_only_that_turn() {
-    let failures: [(Result<&'static str, fn() -> FetchError>, Missed); 6] = [
+    let failures: [(Says, Missed); 6] = [
         (Ok("panic"), Missed::Panicked),
         (Ok("<html>"), Missed::Undecodable),
         (Ok(r#"{"kind":"Status"}"#), Missed::Undecodable),

@@ -4,18 +4,41 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
-    clippy::as_conversions
+    clippy::as_conversions,
+    clippy::type_complexity
 )]
 
 mod actors;
 mod actors_flow;
 mod actors_probe;
 mod binary;
+mod bodies;
 mod documents;
 mod handmade;
+mod manifests;
+mod objects;
+mod objects_inventory;
+mod objects_quantities;
+mod packing;
+mod packing_blocks;
+mod rates;
 mod recorded;
+mod rolling;
+mod rolling_nodes;
+mod rolling_sums;
+mod settings;
+mod settings_cli;
+mod settings_layers;
+mod settings_texts;
 mod simulator;
 mod simulator_numbers;
+mod summaries;
+mod summaries_broken;
+mod summaries_numbers;
+mod summaries_walk;
 mod support;
 mod walk;
 mod whole;
+mod windows;
+mod windows_history;
+mod windows_rollup;

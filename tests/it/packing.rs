@@ -105,7 +105,7 @@ fn columns() -> impl Strategy<Value = Vec<u64>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_000))]
+    #![proptest_config(crate::handmade::cases(1_000))]
 
     #[test]
     fn any_column_round_trips(values in columns()) {

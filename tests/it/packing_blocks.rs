@@ -37,8 +37,11 @@ fn block(rows: &Arc<Rows>, cells: &Cells, at: i64, previous: Option<&Block>) -> 
 }
 
 fn metrics() -> impl Strategy<Value = MetricKey> {
-    let stored: Vec<MetricKey> =
-        Metric::ALL.iter().filter(|metric| **metric != Metric::Uptime).map(|m| MetricKey::Known(*m)).collect();
+    let stored: Vec<MetricKey> = Metric::ALL
+        .iter()
+        .filter(|metric| **metric != Metric::Uptime)
+        .map(|m| MetricKey::Known(*m))
+        .collect();
     prop_oneof![
         8 => prop::sample::select(stored),
         1 => "[a-c]".prop_map(|name| MetricKey::Custom(format!("custom/{name}").into())),
@@ -59,7 +62,7 @@ fn uptime(block: &Block, start: u64) -> Option<u64> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40))]
+    #![proptest_config(crate::handmade::cases(40))]
 
     #[test]
     fn what_goes_in_comes_out((count, cells) in cells()) {

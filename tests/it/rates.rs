@@ -168,7 +168,7 @@ fn told_sample() -> impl Strategy<Value = Sample> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(crate::handmade::cases(2_000))]
 
     #[test]
     fn nothing_panics(before in prop::option::of(any_sample()), next in any_sample(), seconds in 5_u64..=3_600) {

@@ -4,7 +4,6 @@ use actix_web::http::header::CONTENT_TYPE;
 use heapster::clock::Clock;
 use heapster::config::cli::{self, Typed};
 use heapster::config::{Config, Environment};
-use heapster::simulator::kubelet::{Answers, KubeletAnswer, KubeletRequest};
 use heapster::{sinks, sources, topology};
 use serde_json::Value;
 use std::time::Duration;
@@ -116,13 +115,4 @@ pub async fn get(url: &str) -> Reply {
         reply.headers().get(CONTENT_TYPE).map(|kind| kind.to_str().unwrap().to_owned()).unwrap_or_default();
     let body = reply.body().limit(64 << 20).await.unwrap();
     Reply { status: reply.status().as_u16(), kind, body: String::from_utf8(body.to_vec()).unwrap() }
-}
-
-/// Kubelets that answer what a function says.
-pub struct Told<F>(pub F);
-
-impl<F: Fn(&KubeletRequest) -> KubeletAnswer + Send + Sync> Answers for Told<F> {
-    fn answer(&self, ask: &KubeletRequest) -> KubeletAnswer {
-        (self.0)(ask)
-    }
 }

@@ -109,13 +109,16 @@ fn deadline_is_ten_seconds_or_what_half_a_window_leaves() {
     for seconds in [5, 6, 10, 15, 20, 30, 60, 3_600] {
         let half = last_turn(schedule(seconds));
         let deadline = schedule(seconds).deadline();
-        assert!(deadline <= most.min(half) && deadline >= most.min(half.mul_f64(0.75)), "{seconds} s: {deadline:?}");
+        assert!(
+            deadline <= most.min(half) && deadline >= most.min(half.mul_f64(0.75)),
+            "{seconds} s: {deadline:?}"
+        );
         assert!(deadline < half, "{seconds} s: nothing is left between answer and next window");
     }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(crate::handmade::cases(2_000))]
 
     #[test]
     fn last_ended_window_has_ended_and_the_next_has_not(resolution in resolutions(), nanos in -1_000_000_000_000_000_000_i64..9_000_000_000_000_000_000) {

@@ -179,7 +179,8 @@ fn several_clusters_are_kept_apart_and_summed_when_asked_together() {
     assert_eq!(listed(None, Query::Namespaces), texts(&["only-east", "only-west", "shop"]));
     assert_eq!(listed(Some(west), Query::Namespaces), texts(&["only-west", "shop"]));
     assert_eq!(listed(Some(ClusterId(2)), Query::Namespaces), texts(&[]));
-    let held: Vec<_> = fleet.rollup.held().map(|(name, held, nodes)| (name.to_string(), held.blocks, nodes)).collect();
+    let held: Vec<_> =
+        fleet.rollup.held().map(|(name, held, nodes)| (name.to_string(), held.blocks, nodes)).collect();
     assert_eq!(held, [("east".to_owned(), 2, 1), ("west".to_owned(), 2, 1)]);
 }
 
@@ -212,7 +213,7 @@ fn script() -> impl Strategy<Value = Vec<Vec<Option<BTreeSet<u8>>>>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
+    #![proptest_config(crate::handmade::cases(60))]
 
     #[test]
     fn lists_hold_through_churn_and_all_is_forgotten_at_last(script in script()) {

@@ -52,7 +52,14 @@ impl Fleet {
         self.answer_at(id, name, at, pods, at.end().after(Duration::from_secs(2)));
     }
 
-    pub fn answer_at(&mut self, id: ClusterId, name: &str, at: Window, pods: &[(&str, &str, u64)], now: Timestamp) {
+    pub fn answer_at(
+        &mut self,
+        id: ClusterId,
+        name: &str,
+        at: Window,
+        pods: &[(&str, &str, u64)],
+        now: Timestamp,
+    ) {
         let mut report = Report::default();
         report.begin(Subject::Node, Part::Whole);
         report.push(Metric::MemoryWorkingSet, 1);
@@ -62,7 +69,8 @@ impl Fleet {
             report.begin(Subject::Container(namespace, pod, "main"), Part::Whole);
             report.push(Metric::MemoryWorkingSet, *bytes);
         }
-        let inventory = match self.previous.get(&(id, name.to_owned())).and_then(|block| block.facts.clone()) {
+        let inventory = match self.previous.get(&(id, name.to_owned())).and_then(|block| block.facts.clone())
+        {
             Some(known) => known,
             None => inventory(node(name), []),
         };
@@ -257,7 +265,7 @@ fn first_window_waits_for_the_first_scrapes_wherever_in_it_they_begin() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(100))]
+    #![proptest_config(crate::handmade::cases(100))]
 
     #[test]
     fn sums_are_those_of_who_answered_and_of_who_missed_one_window(

@@ -3,7 +3,8 @@
 
 mod tell;
 
-use super::lenient::{Leaf, Object};
+use super::lenient::{Leaf, Object, reread};
+use crate::model::report::Report;
 use crate::model::time::Timestamp;
 use serde::Deserialize;
 use std::borrow::Cow;
@@ -229,6 +230,24 @@ struct Accelerator<'a> {
 struct UserMetric<'a> {
     name: Text<'a>,
     value: Leaf<f64>,
+}
+
+/// Decodes a body and hands what it says to `then`. Even a number that is too large for any type costs only itself.
+///
+/// # Errors
+/// Those of [`decode`].
+pub fn read(body: &[u8], mut then: impl FnMut(&Report<'_>)) -> Result<(), SummaryError> {
+    let once = |body: &[u8], huge| {
+        let summary = decode(body)?;
+        let mut report = summary.report();
+        report.broken_leaves += huge;
+        then(&report);
+        Ok(())
+    };
+    reread(body, once, |error| match error {
+        SummaryError::NotJson(error) => Some(error),
+        SummaryError::NotText(_) | SummaryError::NotSummary => None,
+    })
 }
 
 /// Decodes a body.

@@ -248,7 +248,7 @@ const COUNTERS: [Metric; 4] =
     [Metric::NetworkRx, Metric::NetworkRxErrors, Metric::NetworkTx, Metric::NetworkTxErrors];
 
 /// The default interface is the subject's traffic. Where the kubelet names none (Windows, some clouds) it is the sum
-/// of all. Each interface is told beside it, unless it is the only one and the default.
+/// of all. Each interface is told beside it, unless it is the only one, the default, and says the same.
 fn tell_network<'s>(report: &mut Report<'s>, subject: Subject<'s>, network: &'s Child<Network<'_>>) {
     let Some(Object(network)) = child(network, report) else { return };
     instant(report, Metric::NetworkTime, &network.time);
@@ -268,10 +268,10 @@ fn tell_network<'s>(report: &mut Report<'s>, subject: Subject<'s>, network: &'s 
         }
     }
     let default = text(&network.name, report);
-    let alone = interfaces.len() == 1 && default.is_some();
+    let alone = interfaces.len() == 1;
     for Object(interface) in interfaces {
         let Some(name) = text(&interface.name, report) else { continue };
-        if alone && default == Some(name) {
+        if alone && default == Some(name) && interface.counters() == inline {
             continue;
         }
         report.begin(subject, Part::Interface(name));

@@ -1,19 +1,21 @@
 //! One node's scraper: asks its kubelet once a window, makes the answer a block, sends it on. When the turn comes is
 //! left to [`Schedule`], what a block is to `rollup`.
 
-use crate::client::kubelet::{Fetch, FetchError, Fetching};
+mod job;
+
+use crate::client::kubelet::Fetch;
 use crate::clock::Clock;
 use crate::messages::{Assigned, Drain, Missed, Retired, Scraped, Took, WhichAreForeign};
-use crate::model::Set;
 use crate::model::entity::{ClusterId, Name};
-use crate::model::inventory::{NodeInventory, PodName};
-use crate::model::time::{Timestamp, Window};
+use crate::model::inventory::NodeInventory;
+use crate::model::time::Window;
 use crate::rollup::block::Block;
-use crate::rollup::node::{Answer, Assembled, assemble, unknown_pods};
 use crate::rollup::schedule::Schedule;
 use crate::sources::Format;
-use crate::telemetry::{Telemetry, guarded};
+use crate::telemetry::Telemetry;
 use actix::prelude::*;
+use job::{Done, Job};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,7 +44,8 @@ pub struct Shared {
 /// One node's scraper.
 pub struct Scraper {
     shared: Shared,
-    fetch: Box<dyn Fetch>,
+    format: Arc<dyn Format>,
+    fetch: Rc<dyn Fetch>,
     discovery: Recipient<WhichAreForeign>,
     inventory: Arc<NodeInventory>,
     offset: Duration,
@@ -62,12 +65,13 @@ impl Scraper {
     /// A scraper for the node of this inventory.
     pub fn new(
         shared: Shared,
-        fetch: Box<dyn Fetch>,
+        fetch: Rc<dyn Fetch>,
         discovery: Recipient<WhichAreForeign>,
         inventory: Arc<NodeInventory>,
     ) -> Self {
         let offset = shared.schedule.offset(&shared.cluster_name, &inventory.node.name);
         Self {
+            format: shared.format.clone(),
             shared,
             fetch,
             discovery,
@@ -120,71 +124,6 @@ impl Scraper {
     }
 }
 
-/// What one scrape works with, off the actor.
-struct Job {
-    shared: Shared,
-    fetching: Fetching,
-    discovery: Recipient<WhichAreForeign>,
-    inventory: Arc<NodeInventory>,
-    previous: Option<Arc<Block>>,
-    window: Window,
-    scraped_at: Timestamp,
-}
-
-impl Job {
-    async fn run(self) -> Result<Took, (Missed, String)> {
-        let asked = self.shared.clock.uptime();
-        let body = self.fetching.await.map_err(|error: FetchError| (error.missed(), error.to_string()))?;
-        let duration = self.shared.clock.uptime().saturating_sub(asked);
-        self.shared.telemetry.scrape_seconds.observe(duration);
-        self.shared.telemetry.scrape_bytes.inc_by(u64::try_from(body.len()).unwrap_or(0));
-        let read = |foreign: Option<&Set<PodName>>| {
-            let mut made = Err(Vec::new());
-            let result = guarded(|| {
-                self.shared.format.read(&body, &mut |report| {
-                    let unknown = unknown_pods(report, &self.inventory);
-                    made = match foreign {
-                        None if !unknown.is_empty() => Err(unknown),
-                        foreign => Ok(assemble(&Answer {
-                            report,
-                            inventory: &self.inventory,
-                            foreign: foreign.unwrap_or(&Set::default()),
-                            previous: self.previous.as_deref(),
-                            window: self.window,
-                            scraped_at: self.scraped_at,
-                        })),
-                    };
-                })
-            });
-            match result {
-                None => {
-                    Err((Missed::Panicked, "decoding the answer panicked; please report this".to_owned()))
-                }
-                Some(Err(error)) => {
-                    let missed = if error.cut_off { Missed::CutOff } else { Missed::Undecodable };
-                    Err((missed, error.to_string()))
-                }
-                Some(Ok(())) => Ok(made),
-            }
-        };
-        let made = match read(None)? {
-            Ok(made) => made,
-            Err(unknown) => {
-                let node = self.inventory.node.name.clone();
-                let ask = self.discovery.send(WhichAreForeign { node, pods: unknown });
-                // Where discovery does not answer, the pods count: better a pod too many than a node too few.
-                let foreign =
-                    tokio::time::timeout(PATIENCE, ask).await.ok().and_then(Result::ok).unwrap_or_default();
-                let foreign: Set<PodName> = foreign.into_iter().collect();
-                let made = read(Some(&foreign))?;
-                made.map_err(|_| (Missed::Undecodable, "the answer could not be read twice".to_owned()))?
-            }
-        };
-        let Assembled { block, sums, tally } = made;
-        Ok(Took { block: Arc::new(block), sums: Arc::new(sums), tally, duration, bytes: body.len() })
-    }
-}
-
 impl Actor for Scraper {
     type Context = Context<Self>;
 
@@ -213,14 +152,16 @@ impl Handler<Turn> for Scraper {
         let Ok(address) = self.inventory.node.address else { return };
         let job = Job {
             shared: self.shared.clone(),
-            fetching: self.fetch.fetch(address, self.shared.format.path(), self.shared.schedule.deadline()),
+            format: self.format.clone(),
+            fetch: self.fetch.clone(),
+            address,
             discovery: self.discovery.clone(),
             inventory: self.inventory.clone(),
             previous: self.previous.clone(),
             window,
-            scraped_at: self.shared.clock.now(),
         };
-        let done = job.run().into_actor(self).then(move |outcome, scraper, _| {
+        let done = job.run().into_actor(self).then(move |Done { format, outcome }, scraper, _| {
+            scraper.format = format;
             let outcome = match outcome {
                 Ok(took) => {
                     scraper.previous = Some(took.block.clone());
