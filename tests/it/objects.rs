@@ -197,7 +197,8 @@ fn address(addresses: &[(&str, &str)], conditions: &[(&str, &str)]) -> Result<Ip
 #[test]
 fn address_is_the_last_internal_else_external_else_legacy_one() {
     let (a, b, v6, host) = ("10.0.0.1", "127.0.0.1", "2001:db8::1", "node.example");
-    let cases: [(&[(&str, &str)], Option<&str>); 9] = [
+    type Case<'a> = (&'a [(&'a str, &'a str)], Option<&'a str>);
+    let cases: [Case<'_>; 9] = [
         (&[("Hostname", host), ("InternalIP", a)], Some(a)),
         (&[("InternalIP", v6), ("InternalIP", b)], Some(b)),
         (&[("InternalIP", b), ("InternalIP", v6)], Some(v6)),

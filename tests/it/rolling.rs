@@ -138,7 +138,8 @@ fn equal_names_in_other_pods_and_namespaces_do_not_collide() {
 fn of_two_runs_of_one_container_the_later_started_counts() {
     let run = |start: u64, usage: u64| [(Metric::StartTime, start), (Metric::MemoryUsage, usage)];
     let (old, new, bare) = (run(1_000, 5), run(2_000, 50), [(Metric::CpuTime, 9)]);
-    let cases: [&[(Subject<'_>, &[(Metric, u64)])]; 5] = [
+    type Row<'a> = (Subject<'a>, &'a [(Metric, u64)]);
+    let cases: [&[Row<'_>]; 5] = [
         &[(C1, &old), (C1, &new)],
         &[(C1, &new), (C1, &old)],
         &[(C1, &new), (C1, &bare)],

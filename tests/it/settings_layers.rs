@@ -94,7 +94,8 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
         let flag = format!("--{}={typed}", setting.name);
         let environment = [(variable.as_str(), in_environment)];
         let file = Some(("heapster.toml", file.as_str()));
-        let cases: [(&[&str], &[(&str, &str)], _, &str); 6] = [
+        type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], Option<(&'a str, &'a str)>, &'a str);
+        let cases: [Case<'_>; 6] = [
             (&[], &[], file, in_file),
             (&[], &environment, None, in_environment),
             (&[], &environment, file, in_environment),
