@@ -3,7 +3,7 @@
 
 use crate::model::entity::{ClusterId, Name};
 use crate::model::inventory::{NodeInventory, PodName, Unusable};
-use crate::model::time::Window;
+use crate::model::time::{Timestamp, Window};
 use crate::rollup::block::Block;
 use crate::rollup::cluster::{Batch, Held};
 use crate::rollup::node::Tally;
@@ -102,6 +102,8 @@ pub struct Took {
     pub duration: Duration,
     /// How many bytes it sent.
     pub bytes: usize,
+    /// When it sent them, by its own clock, in whole seconds.
+    pub date: Option<Timestamp>,
 }
 
 /// Scraper → aggregator: a node's turn is over.

@@ -69,8 +69,8 @@ pub async fn start(
     for source in &sources {
         let failed = |error| StartError::Login(source.name.clone(), error);
         let api_server = ApiServer::new(&source.login).await.map_err(failed)?;
-        let access = api_server.kubelets(source.kubelet_port, source.kubelet_https).map_err(failed)?;
-        log::info!("{}: API server {}, kubelet port {}", source.name, api_server.url, source.kubelet_port);
+        let access = api_server.kubelets(&source.kubelets).map_err(failed)?;
+        log::info!("{}: API server {}, kubelet port {}", source.name, api_server.url, source.kubelets.port);
         logins.push((api_server, access));
     }
     let listener = listen(config.listen)?;
@@ -118,7 +118,12 @@ pub async fn start(
     let threads: Vec<Arbiter> = (0..threads(config.max_procs)).map(|_| Arbiter::new()).collect();
     let mut discoveries = Vec::new();
     for ((at, source), (api_server, access)) in (0_u16..).zip(sources).zip(logins) {
+        let mut nodes = source.nodes;
+        nodes.rule.loopback = api_server.is_loopback();
+        let deadline =
+            source.kubelets.timeout.map_or(schedule.deadline(), |own| own.min(schedule.deadline()));
         let shared = Shared {
+            deadline,
             cluster: ClusterId(at),
             cluster_name: source.name.clone(),
             format: source.format.clone(),
@@ -135,7 +140,7 @@ pub async fn start(
         let discovery = Discovery::new(
             ClusterId(at),
             source.name,
-            api_server.watch(),
+            api_server.watch(nodes, source.node_selector.as_deref()),
             make_scraper,
             aggregator.clone().recipient(),
             clock.clone(),

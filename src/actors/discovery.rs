@@ -161,7 +161,7 @@ impl Discovery {
         let count = |reason| gauge(self.unusable.values().filter(|each| **each == reason).count());
         self.telemetry.nodes.of([name, "scraped"]).set(gauge(self.scrapers.len()));
         self.telemetry.nodes.of([name, "known"]).set(gauge(nodes));
-        for reason in [Unusable::NotReady, Unusable::NoAddress] {
+        for reason in Unusable::ALL {
             self.telemetry.nodes.of([name, reason.as_label()]).set(count(reason));
         }
         self.telemetry.pods.of([name]).set(gauge(pods));

@@ -3,11 +3,14 @@
 
 use super::credentials::Token;
 use crate::messages::Missed;
+use crate::model::entity::Name;
+use crate::model::time::Timestamp;
 use actix_web::http::header;
 use awc::error::{ConnectError, SendRequestError};
 use futures_util::StreamExt;
 use futures_util::future::LocalBoxFuture;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,22 +68,70 @@ pub struct Question {
     pub json: Option<String>,
 }
 
+/// Which kubelet is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Its node's name.
+    pub name: Name,
+    /// Its address.
+    pub address: IpAddr,
+    /// Its port, if not the source's.
+    pub port: Option<u16>,
+}
+
+/// A whole answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fetched {
+    /// Its body.
+    pub body: Vec<u8>,
+    /// When it was sent, by the kubelet's own clock, in whole seconds.
+    pub date: Option<Timestamp>,
+}
+
 /// Gets one answer of one kubelet. A trait so that scrapers can be tested without sockets.
 pub trait Fetch {
-    /// Asks the kubelet at `address` within `deadline`.
-    fn fetch(&self, address: IpAddr, question: &Question, deadline: Duration) -> Fetching;
+    /// Asks a kubelet within `deadline`.
+    fn fetch(&self, target: &Target, question: &Question, deadline: Duration) -> Fetching;
 }
 
 /// An answer that is under way.
-pub type Fetching = LocalBoxFuture<'static, Result<Vec<u8>, FetchError>>;
+pub type Fetching = LocalBoxFuture<'static, Result<Fetched, FetchError>>;
+
+/// How the kubelets of one source are to be reached and verified.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KubeletOptions {
+    /// The port, where the node's status is not asked for it.
+    pub port: u16,
+    /// Whether they speak TLS.
+    pub https: bool,
+    /// Whether their certificates must be for the node's name rather than its address.
+    pub by_name: bool,
+    /// Whether any certificate will do.
+    pub insecure: bool,
+    /// Their own CA.
+    pub ca: Option<PathBuf>,
+    /// The certificate and key that they are shown.
+    pub identity: Option<(PathBuf, PathBuf)>,
+    /// The most that one answer may take, beside what the resolution leaves.
+    pub timeout: Option<Duration>,
+    /// The most bytes of one answer.
+    pub max_body: usize,
+}
 
 /// How kubelets of one source are reached. Shared by their scrapers.
 #[derive(Clone, Debug)]
 pub struct KubeletAccess {
-    /// The port of every kubelet.
+    /// The port, where a target has none of its own.
     pub port: u16,
     /// What TLS is spoken with; None for plain HTTP.
     pub tls: Option<Arc<rustls::ClientConfig>>,
+    /// Whether certificates must be for the node's name. IPv6 addresses, which the client cannot verify, always are.
+    pub by_name: bool,
+    /// Whether the bearer token is sent: never over plain HTTP, nor to a kubelet that is not verified unless the URI
+    /// says that none is to be.
+    pub sends_token: bool,
+    /// The most bytes of one answer.
+    pub max_body: usize,
 }
 
 /// One scraper's way to its kubelet. Never leaves its thread.
@@ -111,76 +162,103 @@ impl KubeletClient {
 }
 
 impl Fetch for KubeletClient {
-    fn fetch(&self, address: IpAddr, question: &Question, deadline: Duration) -> Fetching {
-        let scheme = if self.access.tls.is_some() { "https" } else { "http" };
-        let url =
-            format!("{scheme}://{}{}", std::net::SocketAddr::new(address, self.access.port), question.path);
-        let json = question.json.clone();
-        let (client, token) = (self.client.clone(), self.token.clone());
+    fn fetch(&self, target: &Target, question: &Question, deadline: Duration) -> Fetching {
+        let socket = SocketAddr::new(target.address, target.port.unwrap_or(self.access.port));
         let secure = self.access.tls.is_some();
+        let by_name = secure && (self.access.by_name || target.address.is_ipv6());
+        let host = if by_name { format!("{}:{}", target.name, socket.port()) } else { socket.to_string() };
+        let scheme = if secure { "https" } else { "http" };
+        let ask = Ask {
+            client: self.client.clone(),
+            url: format!("{scheme}://{host}{}", question.path),
+            socket,
+            json: question.json.clone(),
+            token: self.token.clone(),
+            sends_token: self.access.sends_token,
+            max_body: self.access.max_body,
+        };
         Box::pin(async move {
-            let asked = async {
-                let token = secure.then_some(&*token);
-                match get(&client, &url, json.as_deref(), token).await {
-                    // A connection that the kubelet closed while it was idle: one more try on a new one.
-                    Err(FetchError::CutOff(_)) => {}
-                    // A token that was renewed since it was read: one more try with the new one.
-                    Err(FetchError::Status { status: 401, .. }) if token.is_some_and(Token::refused) => {}
-                    other => return other,
-                }
-                get(&client, &url, json.as_deref(), token).await
-            };
-            tokio::time::timeout(deadline, asked).await.unwrap_or(Err(FetchError::Timeout(deadline)))
+            tokio::time::timeout(deadline, ask.twice()).await.unwrap_or(Err(FetchError::Timeout(deadline)))
         })
     }
 }
 
-async fn get(
-    client: &awc::Client,
-    url: &str,
-    json: Option<&str>,
-    token: Option<&Token>,
-) -> Result<Vec<u8>, FetchError> {
-    let request = if json.is_some() { client.post(url) } else { client.get(url) };
-    let mut request = request
-        .insert_header((header::USER_AGENT, concat!("heapster/", env!("CARGO_PKG_VERSION"))))
-        .insert_header((header::ACCEPT, "application/json"));
-    if let Some(secret) = token.and_then(Token::get) {
-        request = request.bearer_auth(secret.reveal());
-    }
-    let sent = match json {
-        Some(json) => request.content_type("application/json").send_body(json.to_owned()),
-        None => request.send(),
-    };
-    let mut response = sent.await.map_err(|error| match error {
-        SendRequestError::Timeout => FetchError::Timeout(Duration::ZERO),
-        SendRequestError::Connect(ConnectError::Disconnected) => {
-            FetchError::CutOff("the connection was closed before an answer".to_owned())
+/// One question on its way.
+struct Ask {
+    client: awc::Client,
+    url: String,
+    socket: SocketAddr,
+    json: Option<String>,
+    token: Rc<Token>,
+    sends_token: bool,
+    max_body: usize,
+}
+
+impl Ask {
+    async fn twice(&self) -> Result<Fetched, FetchError> {
+        match self.once().await {
+            // A connection that the kubelet closed while it was idle: one more try on a new one.
+            Err(FetchError::CutOff(_)) => {}
+            // A token that was renewed since it was read: one more try with the new one.
+            Err(FetchError::Status { status: 401, .. }) if self.sends_token && self.token.refused() => {}
+            other => return other,
         }
-        SendRequestError::Connect(error) => FetchError::Unreachable(error.to_string()),
-        other => FetchError::CutOff(other.to_string()),
-    })?;
-    let status = response.status().as_u16();
-    let limit = if status == 200 { MAX_BODY } else { SHOWN * 4 };
-    let announced =
-        response.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    let mut body = Vec::with_capacity(announced.unwrap_or(0_usize).min(limit));
-    while let Some(chunk) = response.next().await {
-        let chunk = chunk.map_err(|error| FetchError::CutOff(error.to_string()))?;
-        if status != 200 {
-            body.extend(chunk.iter().take(limit.saturating_sub(body.len())));
-            if body.len() >= limit {
-                break;
+        self.once().await
+    }
+
+    async fn once(&self) -> Result<Fetched, FetchError> {
+        let request =
+            if self.json.is_some() { self.client.post(&self.url) } else { self.client.get(&self.url) };
+        let mut request = request
+            .address(self.socket)
+            .insert_header((header::USER_AGENT, concat!("heapster/", env!("CARGO_PKG_VERSION"))))
+            .insert_header((header::ACCEPT, "application/json"));
+        if let Some(secret) = self.token.get().filter(|_| self.sends_token) {
+            request = request.bearer_auth(secret.reveal());
+        }
+        let sent = match &self.json {
+            Some(json) => request.content_type("application/json").send_body(json.clone()),
+            None => request.send(),
+        };
+        let mut response = sent.await.map_err(|error| match error {
+            SendRequestError::Timeout => FetchError::Timeout(Duration::ZERO),
+            SendRequestError::Connect(ConnectError::Disconnected) => {
+                FetchError::CutOff("the connection was closed before an answer".to_owned())
             }
-        } else if body.len() + chunk.len() > limit {
-            return Err(FetchError::TooLarge(limit));
-        } else {
-            body.extend_from_slice(&chunk);
+            SendRequestError::Connect(error) => FetchError::Unreachable(error.to_string()),
+            other => FetchError::CutOff(other.to_string()),
+        })?;
+        let status = response.status().as_u16();
+        let limit = if status == 200 { self.max_body } else { SHOWN * 4 };
+        let date = response.headers().get(header::DATE).and_then(|date| http_date(date.to_str().ok()?));
+        let announced = response
+            .headers()
+            .get(header::CONTENT_LENGTH)
+            .and_then(|length| length.to_str().ok()?.parse().ok());
+        let mut body = Vec::with_capacity(announced.unwrap_or(0_usize).min(limit));
+        while let Some(chunk) = response.next().await {
+            let chunk = chunk.map_err(|error| FetchError::CutOff(error.to_string()))?;
+            if status != 200 {
+                body.extend(chunk.iter().take(limit.saturating_sub(body.len())));
+                if body.len() >= limit {
+                    break;
+                }
+            } else if body.len() + chunk.len() > limit {
+                return Err(FetchError::TooLarge(limit));
+            } else {
+                body.extend_from_slice(&chunk);
+            }
         }
+        if status == 200 {
+            return Ok(Fetched { body, date });
+        }
+        let text: String = String::from_utf8_lossy(&body).split_whitespace().collect::<Vec<_>>().join(" ");
+        Err(FetchError::Status { status, text: text.chars().take(SHOWN).collect() })
     }
-    if status == 200 {
-        return Ok(body);
-    }
-    let text: String = String::from_utf8_lossy(&body).split_whitespace().collect::<Vec<_>>().join(" ");
-    Err(FetchError::Status { status, text: text.chars().take(SHOWN).collect() })
+}
+
+/// The instant that a `Date` header names.
+fn http_date(text: &str) -> Option<Timestamp> {
+    let date = chrono::DateTime::parse_from_rfc2822(text).ok()?;
+    Some(Timestamp::from_seconds(date.timestamp()))
 }

@@ -2,14 +2,15 @@
 //! the discovery actor.
 
 use super::credentials::{Secret, TokenSource};
-use super::kubelet::KubeletAccess;
+use super::kubelet::{KubeletAccess, KubeletOptions};
+use crate::model::address::NodePolicy;
 use crate::model::inventory::{Change, NamespaceFacts, NodeFacts, PodFacts};
 use crate::telemetry::chain;
 use crate::wire::kubernetes_objects::{ApiNamespace, ApiNode, ApiPod};
 use futures_util::StreamExt;
 use futures_util::stream::{BoxStream, select_all};
 use kube::client::ConfigExt;
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig};
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event, watcher};
 use secrecy::ExposeSecret;
@@ -57,6 +58,12 @@ pub enum LoginError {
     /// The URL cannot be used.
     #[error("{0:?} is no URL of an API server")]
     BadServer(String),
+    /// A file cannot be read.
+    #[error("{0:?} cannot be read")]
+    File(PathBuf, #[source] std::io::Error),
+    /// A file holds no certificate.
+    #[error("{0:?} holds no certificate in PEM form")]
+    NoCertificate(PathBuf),
     /// What was given makes no client.
     #[error("these credentials make no client; check certificates and keys")]
     Client(#[source] Box<kube::Error>),
@@ -98,24 +105,55 @@ impl ApiServer {
         Ok(Self { client, config, url })
     }
 
-    /// How kubelets are reached with the same certificates.
+    /// How kubelets are reached: with the API server's certificates, but for what the options say otherwise.
     ///
     /// # Errors
-    /// When they make no TLS client.
-    pub fn kubelets(&self, port: u16, https: bool) -> Result<KubeletAccess, LoginError> {
-        let tls = if https { Some(self.kubelet_tls()?) } else { None };
-        Ok(KubeletAccess { port, tls: tls.map(Into::into) })
+    /// When the certificates make no TLS client.
+    pub fn kubelets(&self, options: &KubeletOptions) -> Result<KubeletAccess, LoginError> {
+        let mut config = self.config.clone();
+        if let Some(path) = &options.ca {
+            // Read here for the client to be made at all, and again by its verifier whenever the file changes.
+            let text = std::fs::read(path).map_err(|error| LoginError::File(path.clone(), error))?;
+            config.root_cert =
+                Some(certificates(&text).ok_or_else(|| LoginError::NoCertificate(path.clone()))?);
+            config.root_cert_file = Some(path.clone());
+            config.accept_invalid_certs = false;
+        }
+        if let Some((certificate, key)) = &options.identity {
+            let text = |path: &PathBuf| Some(path.to_string_lossy().into_owned());
+            config.auth_info = AuthInfo {
+                client_certificate: text(certificate),
+                client_key: text(key),
+                ..AuthInfo::default()
+            };
+        }
+        set_insecure(&mut config, options.insecure);
+        let told = config.accept_invalid_certs;
+        // As Heapster: without a CA there is nothing to verify against.
+        let unverified = config.root_cert.is_none() && config.root_cert_file.is_none();
+        set_insecure(&mut config, unverified);
+        let tls = if options.https {
+            let mut tls =
+                config.rustls_client_config().map_err(|error| LoginError::Client(Box::new(error)))?;
+            tls.alpn_protocols.clear();
+            Some(tls.into())
+        } else {
+            None
+        };
+        Ok(KubeletAccess {
+            port: options.port,
+            tls,
+            by_name: options.by_name,
+            sends_token: options.https && (told || !unverified),
+            max_body: options.max_body,
+        })
     }
 
-    fn kubelet_tls(&self) -> Result<rustls::ClientConfig, LoginError> {
-        let mut config = self.config.clone();
-        // As Heapster: without a CA there is nothing to verify against.
-        if config.root_cert.is_none() && config.root_cert_file.is_none() {
-            set_insecure(&mut config, true);
-        }
-        let mut tls = config.rustls_client_config().map_err(|error| LoginError::Client(Box::new(error)))?;
-        tls.alpn_protocols.clear();
-        Ok(tls)
+    /// Whether the API server itself is on loopback, so that kubelets may be too.
+    pub fn is_loopback(&self) -> bool {
+        let host = self.config.cluster_url.host().unwrap_or_default();
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        bare == "localhost" || bare.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
     }
 
     /// The bearer token that kubelets are asked with.
@@ -130,18 +168,22 @@ impl ApiServer {
 
     /// Everything that the watches of nodes, pods and namespaces tell, for ever: a watch that fails begins anew, with
     /// growing pauses.
-    pub fn watch(&self) -> BoxStream<'static, Told> {
-        let nodes = self.watch_kind::<ApiNode, _>("nodes", ApiNode::facts, Told::Node);
-        let pods = self.watch_kind::<ApiPod, _>("pods", ApiPod::facts, Told::Pod);
-        let namespaces =
-            self.watch_kind::<ApiNamespace, _>("namespaces", ApiNamespace::facts, Told::Namespace);
+    pub fn watch(&self, policy: NodePolicy, node_selector: Option<&str>) -> BoxStream<'static, Told> {
+        let all = watcher::Config::default();
+        let chosen =
+            node_selector.map_or_else(watcher::Config::default, |selector| all.clone().labels(selector));
+        let node = move |node: &ApiNode| node.facts_by(&policy);
+        let nodes = self.watch_kind("nodes", chosen, node, Told::Node);
+        let pods = self.watch_kind("pods", all.clone(), ApiPod::facts, Told::Pod);
+        let namespaces = self.watch_kind("namespaces", all, ApiNamespace::facts, Told::Namespace);
         select_all([nodes, pods, namespaces]).boxed()
     }
 
     fn watch_kind<K, R: Send + 'static>(
         &self,
         kind: &'static str,
-        facts: fn(&K) -> Option<R>,
+        config: watcher::Config,
+        facts: impl Fn(&K) -> Option<R> + Send + 'static,
         told: fn(Change<R>) -> Told,
     ) -> BoxStream<'static, Told>
     where
@@ -152,8 +194,7 @@ impl ApiServer {
             + Send
             + 'static,
     {
-        let events =
-            watcher(kube::Api::<K>::all(self.client.clone()), watcher::Config::default()).default_backoff();
+        let events = watcher(kube::Api::<K>::all(self.client.clone()), config).default_backoff();
         let change = move |event: Event<K>| match event {
             Event::Init => Some(Change::ListBegins),
             Event::InitApply(object) => facts(&object).map(Change::Listed),
@@ -213,4 +254,12 @@ fn set_insecure(config: &mut kube::Config, insecure: bool) {
 fn trust_nothing(config: &mut kube::Config) {
     config.root_cert = Some(Vec::new());
     config.root_cert_file = None;
+}
+
+/// The certificates of a PEM text, as DER. None where there is none, or one is broken.
+fn certificates(text: &[u8]) -> Option<Vec<Vec<u8>>> {
+    use rustls::pki_types::CertificateDer;
+    use rustls::pki_types::pem::PemObject;
+    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text).collect();
+    all.ok().filter(|all| !all.is_empty()).map(|all| all.iter().map(|der| der.to_vec()).collect())
 }

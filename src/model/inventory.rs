@@ -26,14 +26,20 @@ pub enum Unusable {
     NotReady,
     /// No address of it can be used.
     NoAddress,
+    /// Its address is one that must not be asked.
+    RefusedAddress,
 }
 
 impl Unusable {
+    /// Every reason.
+    pub const ALL: [Unusable; 3] = [Self::NotReady, Self::NoAddress, Self::RefusedAddress];
+
     /// The reason as a label of `/metrics`.
     pub const fn as_label(self) -> &'static str {
         match self {
             Self::NotReady => "not_ready",
             Self::NoAddress => "no_address",
+            Self::RefusedAddress => "refused_address",
         }
     }
 }
@@ -49,6 +55,8 @@ pub struct NodeFacts {
     pub host_id: Name,
     /// Where its kubelet is, or why it is not scraped.
     pub address: Result<IpAddr, Unusable>,
+    /// The port of its kubelet, where its own status is asked for that.
+    pub port: Option<u16>,
     /// Its labels.
     pub labels: Labels,
     /// Whether new pods may be put on it.

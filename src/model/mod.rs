@@ -1,5 +1,6 @@
 //! Values: what is known of whom. No IO, no clock, no wire format, no actor.
 
+pub mod address;
 pub mod entity;
 pub mod inventory;
 pub mod metric;

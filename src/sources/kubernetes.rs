@@ -2,9 +2,14 @@
 //! (Heapster `common/kubernetes/configs.go`, `metrics/sources/kubelet/configs.go`).
 
 use super::{Format, Source};
+use crate::client::kubelet::{KubeletOptions, MAX_BODY};
 use crate::client::kubernetes::Login;
 use crate::config::options::OptionLine;
 use crate::config::uri::{Uri, UriError};
+use crate::model::address::AddressRule;
+use crate::model::address::NodePolicy;
+use crate::wire::quantity;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// The options.
@@ -24,6 +29,47 @@ pub const OPTIONS: &[OptionLine] = &[
         default: "false",
         about: "send the mounted service account token, where inClusterConfig is false",
     },
+    OptionLine {
+        name: "host_id_annotation",
+        default: "",
+        about: "node annotation that stands for a missing host_id",
+    },
+    OptionLine { name: "clusterName", default: "", about: "what the cluster is called, if not by the URI" },
+    OptionLine { name: "nodeSelector", default: "", about: "label selector of the nodes that are collected" },
+    OptionLine {
+        name: "kubeletPortFromStatus",
+        default: "false",
+        about: "take each kubelet's port from its node's status",
+    },
+    OptionLine {
+        name: "kubeletAddressTypes",
+        default: "InternalIP,ExternalIP,LegacyHostIP",
+        about: "types of node addresses, the preferred first",
+    },
+    OptionLine {
+        name: "allowedAddresses",
+        default: "",
+        about: "networks such as 10.0.0.0/8 that node addresses must be in; may open loopback",
+    },
+    OptionLine {
+        name: "kubeletServerName",
+        default: "ip",
+        about: "what a kubelet's certificate must be for: ip, or node for the node's name",
+    },
+    OptionLine {
+        name: "kubeletCA",
+        default: "",
+        about: "PEM file with the CA of the kubelets, if not the cluster's",
+    },
+    OptionLine { name: "kubeletCert", default: "", about: "PEM file with a client certificate for kubelets" },
+    OptionLine { name: "kubeletKey", default: "", about: "PEM file with its key" },
+    OptionLine { name: "kubeletInsecure", default: "false", about: "trust any certificate of a kubelet" },
+    OptionLine {
+        name: "kubeletTimeout",
+        default: "",
+        about: "deadline of one answer; the resolution bounds it",
+    },
+    OptionLine { name: "kubeletMaxBody", default: "16Mi", about: "most bytes of one answer" },
 ];
 
 /// Reads a URI.
@@ -35,25 +81,86 @@ pub fn parse(uri: &Uri, options: &[OptionLine], format: Arc<dyn Format>) -> Resu
     if let Some(version) = uri.text("apiVersion").filter(|version| *version != "v1") {
         return Err(uri.bad_option("apiVersion", version, "is not spoken: give v1 or leave it out"));
     }
+    Ok(Source {
+        name: uri.text("clusterName").map_or_else(|| uri.to_string().as_str().into(), Into::into),
+        login: login(uri)?,
+        kubelets: kubelets(uri)?,
+        nodes: nodes(uri)?,
+        node_selector: uri.text("nodeSelector").map(str::to_owned),
+        format,
+    })
+}
+
+fn login(uri: &Uri) -> Result<Login, UriError> {
     let insecure = uri.flag("insecure", false)?;
     let mounted_token = uri.flag("useServiceAccount", false)?;
     let in_cluster = uri.flag("inClusterConfig", true)?;
-    let server = uri.config.clone();
-    let login = match (in_cluster, uri.text("auth"), server) {
-        (true, _, server) => Login::InCluster { server, insecure },
-        (false, Some(path), _) => Login::Kubeconfig(path.into()),
-        (false, None, Some(server)) => Login::Bare { server, insecure, mounted_token },
-        (false, None, None) => {
-            return Err(
-                uri.incomplete("no API server; give its URL, auth=KUBECONFIG, or leave inClusterConfig out")
-            );
-        }
+    match (in_cluster, uri.text("auth"), uri.config.clone()) {
+        (true, _, server) => Ok(Login::InCluster { server, insecure }),
+        (false, Some(path), _) => Ok(Login::Kubeconfig(path.into())),
+        (false, None, Some(server)) => Ok(Login::Bare { server, insecure, mounted_token }),
+        (false, None, None) => Err(uri.incomplete(
+            "no API server; give its URL, auth=KUBECONFIG, or leave inClusterConfig out, and quote the whole flag: \
+             an unquoted & ends it in a shell",
+        )),
+    }
+}
+
+fn kubelets(uri: &Uri) -> Result<KubeletOptions, UriError> {
+    let by_name = match uri.text("kubeletServerName") {
+        None | Some("ip") => false,
+        Some("node") => true,
+        Some(other) => return Err(uri.bad_option("kubeletServerName", other, "is neither ip nor node")),
     };
-    Ok(Source {
-        name: uri.to_string().as_str().into(),
-        login,
-        kubelet_port: uri.port("kubeletPort", 10_255)?,
-        kubelet_https: uri.flag("kubeletHttps", false)?,
-        format,
+    let identity = match (uri.text("kubeletCert"), uri.text("kubeletKey")) {
+        (Some(certificate), Some(key)) => Some((certificate.into(), key.into())),
+        (None, None) => None,
+        _ => return Err(uri.incomplete("kubeletCert and kubeletKey go together; give both or neither")),
+    };
+    let timeout = match uri.text("kubeletTimeout") {
+        None => None,
+        Some(text) => match humantime::parse_duration(text) {
+            Ok(timeout) if !timeout.is_zero() => Some(timeout),
+            _ => return Err(uri.bad_option("kubeletTimeout", text, "is no duration: give one such as 5s")),
+        },
+    };
+    let max_body = match uri.text("kubeletMaxBody") {
+        None => MAX_BODY,
+        Some(text) => match quantity::units(text).map(usize::try_from) {
+            Some(Ok(bytes)) if bytes >= 1_024 => bytes,
+            _ => {
+                return Err(uri.bad_option(
+                    "kubeletMaxBody",
+                    text,
+                    "is no size: give one from 1Ki on, such as 16Mi",
+                ));
+            }
+        },
+    };
+    Ok(KubeletOptions {
+        port: uri.port("kubeletPort", 10_255)?,
+        https: uri.flag("kubeletHttps", false)?,
+        by_name,
+        insecure: uri.flag("kubeletInsecure", false)?,
+        ca: uri.text("kubeletCA").map(PathBuf::from),
+        identity,
+        timeout,
+        max_body,
+    })
+}
+
+/// Whether loopback may be asked is not known before the API server is.
+fn nodes(uri: &Uri) -> Result<NodePolicy, UriError> {
+    let list = |option: &str| uri.text(option).map(|text| text.split(',').map(str::trim).map(str::to_owned));
+    let default = NodePolicy::default();
+    let allowed = list("allowedAddresses").into_iter().flatten().map(|text| {
+        let problem = "is no list of networks: give one such as 10.0.0.0/8,fd00::/8";
+        text.parse().map_err(|_| uri.bad_option("allowedAddresses", &text, problem))
+    });
+    Ok(NodePolicy {
+        address_types: list("kubeletAddressTypes").map_or(default.address_types, Iterator::collect),
+        rule: AddressRule { allowed: allowed.collect::<Result<_, _>>()?, loopback: false },
+        port_from_status: uri.flag("kubeletPortFromStatus", false)?,
+        host_id_annotation: uri.text("host_id_annotation").map(str::to_owned),
     })
 }

@@ -5,11 +5,12 @@ pub mod kubernetes;
 pub mod stats_api;
 pub mod summary_api;
 
-use crate::client::kubelet::Question;
+use crate::client::kubelet::{KubeletOptions, Question};
 use crate::client::kubernetes::Login;
 use crate::config::nearest::nearest;
 use crate::config::options::{OptionLine, describe};
 use crate::config::uri::{Uri, UriError};
+use crate::model::address::NodePolicy;
 use crate::model::entity::Name;
 use crate::model::report::Report;
 use crate::model::time::Window;
@@ -79,10 +80,12 @@ pub struct Source {
     pub name: Name,
     /// How its API server is reached.
     pub login: Login,
-    /// The port of its kubelets.
-    pub kubelet_port: u16,
-    /// Whether they speak TLS.
-    pub kubelet_https: bool,
+    /// How its kubelets are reached.
+    pub kubelets: KubeletOptions,
+    /// How their addresses are found.
+    pub nodes: NodePolicy,
+    /// Which nodes are collected; None for all.
+    pub node_selector: Option<String>,
     /// What they are asked.
     pub format: Arc<dyn Format>,
 }
@@ -120,7 +123,7 @@ pub fn build(uris: &[Uri]) -> Result<Vec<Source>, SourceError> {
             return Err(if not_yet { SourceError::NotYet(prefix) } else { SourceError::Unknown(prefix) });
         };
         let source = kubernetes::parse(uri, kind.options, (kind.build)())?;
-        if sources.iter().any(|other| other.login == source.login) {
+        if sources.iter().any(|other| other.login == source.login || other.name == source.name) {
             return Err(SourceError::Twice(uri.to_string()));
         }
         sources.push(source);

@@ -3,6 +3,7 @@
 
 use super::lenient::{Leaf, Loose, Map, Object};
 use super::quantity;
+use crate::model::address::NodePolicy;
 use crate::model::entity::{Labels, Name};
 use crate::model::inventory::{ContainerFacts, NamespaceFacts, NodeFacts, PodFacts, Resources, Unusable};
 use crate::model::time::Timestamp;
@@ -17,7 +18,7 @@ type Child<T> = Leaf<Object<T>>;
 type List<T> = Leaf<Vec<Leaf<Object<T>>>>;
 type Quantities = Leaf<Map<Loose>>;
 
-/// The members of an object's metadata that count. Managed fields and annotations, most of its bytes, are skipped.
+/// The members of an object's metadata that count. Managed fields, most of its bytes, are skipped.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Meta {
@@ -26,9 +27,17 @@ struct Meta {
     uid: Text,
     resource_version: Text,
     labels: Leaf<Map<String>>,
+    annotations: Leaf<Map<String>>,
 }
 
+/// The metadata without annotations, which may be large and of which only a node's count.
 fn metadata<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
+    let mut meta = annotated(deserializer)?;
+    meta.annotations = None;
+    Ok(meta)
+}
+
+fn annotated<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
     let meta =
         Child::<Meta>::deserialize(deserializer)?.into_option().map(|Object(meta)| meta).unwrap_or_default();
     Ok(ObjectMeta {
@@ -37,6 +46,7 @@ fn metadata<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D:
         uid: meta.uid.into_option(),
         resource_version: meta.resource_version.into_option(),
         labels: meta.labels.into_option().map(|Map(pairs)| pairs.into_iter().collect()),
+        annotations: meta.annotations.into_option().map(|Map(pairs)| pairs.into_iter().collect()),
         ..ObjectMeta::default()
     })
 }
@@ -72,7 +82,7 @@ macro_rules! object {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct ApiNode {
-    #[serde(deserialize_with = "metadata")]
+    #[serde(deserialize_with = "annotated")]
     metadata: ObjectMeta,
     spec: Child<NodeSpec>,
     status: Child<NodeStatus>,
@@ -88,12 +98,26 @@ struct NodeSpec {
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, rename_all = "camelCase")]
 struct NodeStatus {
     capacity: Quantities,
     allocatable: Quantities,
     conditions: List<Condition>,
     addresses: List<Address>,
+    daemon_endpoints: Child<Endpoints>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Endpoints {
+    kubelet_endpoint: Child<Endpoint>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct Endpoint {
+    #[serde(rename = "Port")]
+    port: Leaf<u64>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -171,8 +195,13 @@ pub struct ApiNamespace {
 object!(ApiNamespace, "Namespace", "namespaces", ClusterResourceScope);
 
 impl ApiNode {
-    /// The record. None for an object without a name.
+    /// The record by Heapster's own policy. None for an object without a name.
     pub fn facts(&self) -> Option<NodeFacts> {
+        self.facts_by(&NodePolicy::default())
+    }
+
+    /// The record by this policy. None for an object without a name.
+    pub fn facts_by(&self, policy: &NodePolicy) -> Option<NodeFacts> {
         let name = name(&self.metadata)?;
         let spec = self.spec.get().map(|Object(spec)| spec);
         let status = self.status.get().map(|Object(status)| status);
@@ -182,16 +211,17 @@ impl ApiNode {
         let ready = elements(status.map(|status| &status.conditions))
             .filter(|condition| is(&condition.r#type, "Ready"))
             .all(|condition| is(&condition.status, "True"));
-        let address = if ready { usable_address(addresses()) } else { Err(Unusable::NotReady) };
+        let address = if ready { usable_address(addresses(), policy) } else { Err(Unusable::NotReady) };
+        let endpoint = status.and_then(|status| status.daemon_endpoints.get()?.0.kubelet_endpoint.get());
+        let port = endpoint.and_then(|Object(endpoint)| u16::try_from(*endpoint.port.get()?).ok());
+        let external = spec.and_then(|spec| spec.external_id.get()).filter(|id| !id.is_empty());
+        let annotated = || self.metadata.annotations.as_ref()?.get(policy.host_id_annotation.as_ref()?);
         Some(NodeFacts {
             hostname: hostname.map_or_else(|| name.clone(), |text| text.as_str().into()),
             name,
-            host_id: spec
-                .and_then(|spec| spec.external_id.get())
-                .map(String::as_str)
-                .unwrap_or_default()
-                .into(),
+            host_id: external.or_else(annotated).map(String::as_str).unwrap_or_default().into(),
             address,
+            port: port.filter(|port| policy.port_from_status && *port > 0),
             labels: labels(&self.metadata),
             schedulable: spec.and_then(|spec| spec.unschedulable.get()) != Some(&true),
             capacity: resources(status.and_then(|status| status.capacity.get())),
@@ -200,17 +230,17 @@ impl ApiNode {
     }
 }
 
-/// The last InternalIP, else the last ExternalIP, else the last LegacyHostIP of Kubernetes 1.0 to 1.6
-/// (`metrics/sources/kubelet/kubelet.go`).
-fn usable_address<'a>(addresses: impl Iterator<Item = &'a Address> + Clone) -> Result<IpAddr, Unusable> {
-    let last = |kind: &str| {
+/// The last address of the first type that any is of.
+fn usable_address<'a>(
+    addresses: impl Iterator<Item = &'a Address> + Clone,
+    policy: &NodePolicy,
+) -> Result<IpAddr, Unusable> {
+    let last = |kind: &String| {
         let of_kind = addresses.clone().filter(|address| is(&address.r#type, kind));
-        of_kind.filter_map(|address| address.address.get()?.parse().ok()).last()
+        of_kind.filter_map(|address| address.address.get()?.parse::<IpAddr>().ok()).last()
     };
-    last("InternalIP")
-        .or_else(|| last("ExternalIP"))
-        .or_else(|| last("LegacyHostIP"))
-        .ok_or(Unusable::NoAddress)
+    let address = policy.address_types.iter().find_map(last).ok_or(Unusable::NoAddress)?;
+    if policy.rule.allows(address) { Ok(address) } else { Err(Unusable::RefusedAddress) }
 }
 
 impl ApiPod {

@@ -4,7 +4,7 @@ use crate::actors_probe::{Kept, probe};
 use crate::handmade::{T0, grid, inventory, node, pod, window};
 use actix::prelude::*;
 use heapster::actors::scraper::{Scraper, Shared};
-use heapster::client::kubelet::{Fetch, FetchError, Fetching, Question};
+use heapster::client::kubelet::{Fetch, FetchError, Fetched, Fetching, Question, Target};
 use heapster::clock::Clock;
 use heapster::messages::{Drain, Missed, Retired, Scraped, WhichAreForeign};
 use heapster::model::entity::ClusterId;
@@ -31,12 +31,12 @@ struct FakeKubelet {
 }
 
 impl Fetch for FakeKubelet {
-    fn fetch(&self, address: IpAddr, _: &Question, _: Duration) -> Fetching {
-        self.asked.borrow_mut().push(address);
+    fn fetch(&self, target: &Target, _: &Question, _: Duration) -> Fetching {
+        self.asked.borrow_mut().push(target.address);
         let (takes, says) = (self.takes, self.says);
         Box::pin(async move {
             tokio::time::sleep(takes).await;
-            says.map(|text| text.as_bytes().to_vec()).map_err(|error| error())
+            says.map(|text| Fetched { body: text.as_bytes().to_vec(), date: None }).map_err(|error| error())
         })
     }
 }
@@ -82,6 +82,7 @@ fn scraper(takes: Duration, says: Says) -> Bench {
         cluster_name: "here".into(),
         format: Arc::new(Fragile),
         schedule: Schedule::new(grid()),
+        deadline: Schedule::new(grid()).deadline(),
         clock: clock.clone(),
         telemetry: telemetry.clone(),
         aggregator,

@@ -228,6 +228,7 @@ async fn the_aggregator_closes_a_window_without_the_node_that_is_silent() {
         tally: made.tally,
         duration: Duration::ZERO,
         bytes: 1,
+        date: None,
     };
     let send = |node: &str, outcome| Scraped {
         cluster: ClusterId(0),

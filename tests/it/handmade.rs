@@ -83,6 +83,7 @@ pub fn node(name: &str) -> NodeFacts {
         hostname: name.into(),
         host_id: "".into(),
         address: Ok(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        port: None,
         labels: Labels::new([("role", "worker")]),
         schedulable: true,
         capacity: Resources::default(),

@@ -54,7 +54,7 @@ fn the_manifest_runs_what_there_is() {
     assert_eq!(container["image"], concat!("heapster:", env!("CARGO_PKG_VERSION")));
     let (config, sources) = in_cluster(container);
     assert_eq!(sources[0].login, Login::InCluster { server: None, insecure: false });
-    assert!(sources[0].kubelet_https);
+    assert!(sources[0].kubelets.https);
 
     let port = &container["ports"][0];
     assert_eq!(port["containerPort"], config.listen.port());

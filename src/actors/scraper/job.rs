@@ -1,7 +1,7 @@
 //! One scrape: ask, decode, make the block. When, and who is told of it, is left to the actor.
 
 use super::{PATIENCE, Shared};
-use crate::client::kubelet::{Fetch, FetchError};
+use crate::client::kubelet::{Fetch, FetchError, Fetched, Target};
 use crate::messages::{Missed, Took, WhichAreForeign};
 use crate::model::Set;
 use crate::model::inventory::{NodeInventory, PodName};
@@ -11,7 +11,6 @@ use crate::rollup::node::{Answer, Assembled, assemble, unknown_pods};
 use crate::sources::Format;
 use crate::telemetry::guarded;
 use actix::Recipient;
-use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +20,8 @@ pub(super) struct Job {
     pub shared: Shared,
     pub format: Arc<dyn Format>,
     pub fetch: Rc<dyn Fetch>,
-    pub address: IpAddr,
+    pub target: Target,
+    pub deadline: Duration,
     pub discovery: Recipient<WhichAreForeign>,
     pub inventory: Arc<NodeInventory>,
     pub previous: Option<Arc<Block>>,
@@ -42,11 +42,11 @@ impl Job {
     pub async fn run(mut self) -> Done {
         let (scraped_at, asked) = (self.shared.clock.now(), self.shared.clock.uptime());
         let outcome = match self.ask(asked).await {
-            Ok(body) => {
+            Ok(Fetched { body, date }) => {
                 let duration = self.shared.clock.uptime().saturating_sub(asked);
                 self.shared.telemetry.scrape_seconds.observe(duration);
                 self.shared.telemetry.scrape_bytes.inc_by(u64::try_from(body.len()).unwrap_or(0));
-                self.make(&body, scraped_at, duration).await
+                self.make(&body, scraped_at, duration).await.map(|took| Took { date, ..took })
             }
             Err(error) => Err((error.missed(), error.to_string())),
         };
@@ -54,9 +54,9 @@ impl Job {
     }
 
     /// Gets the answer. A kubelet that does not know the question is asked the other one within the same turn.
-    async fn ask(&mut self, asked: Duration) -> Result<Vec<u8>, FetchError> {
-        let deadline = self.shared.schedule.deadline();
-        let answer = self.fetch.fetch(self.address, &self.format.question(self.window), deadline).await;
+    async fn ask(&mut self, asked: Duration) -> Result<Fetched, FetchError> {
+        let deadline = self.deadline;
+        let answer = self.fetch.fetch(&self.target, &self.format.question(self.window), deadline).await;
         match (answer, self.format.otherwise()) {
             (Err(FetchError::Status { status: 404, .. }), Some(otherwise)) => {
                 let (first, second) =
@@ -64,7 +64,7 @@ impl Job {
                 log::info!("node {}: {first} is not known (404), asking {second}", self.inventory.node.name);
                 self.format = otherwise;
                 let left = deadline.saturating_sub(self.shared.clock.uptime().saturating_sub(asked));
-                self.fetch.fetch(self.address, &self.format.question(self.window), left).await
+                self.fetch.fetch(&self.target, &self.format.question(self.window), left).await
             }
             (answer, _) => answer,
         }
@@ -114,6 +114,13 @@ impl Job {
             }
         };
         let Assembled { block, sums, tally } = made;
-        Ok(Took { block: Arc::new(block), sums: Arc::new(sums), tally, duration, bytes: body.len() })
+        Ok(Took {
+            block: Arc::new(block),
+            sums: Arc::new(sums),
+            tally,
+            duration,
+            bytes: body.len(),
+            date: None,
+        })
     }
 }

@@ -3,7 +3,7 @@
 
 mod job;
 
-use crate::client::kubelet::Fetch;
+use crate::client::kubelet::{Fetch, Target};
 use crate::clock::Clock;
 use crate::messages::{Assigned, Drain, Missed, Retired, Scraped, Took, WhichAreForeign};
 use crate::model::entity::{ClusterId, Name};
@@ -33,6 +33,8 @@ pub struct Shared {
     pub format: Arc<dyn Format>,
     /// The timetable.
     pub schedule: Schedule,
+    /// How long one answer may take.
+    pub deadline: Duration,
     /// The time.
     pub clock: Clock,
     /// The counters.
@@ -149,12 +151,15 @@ impl Handler<Turn> for Scraper {
             context.spawn(self.report(window, Err(Missed::Overrun)).into_actor(self));
             return;
         }
-        let Ok(address) = self.inventory.node.address else { return };
+        let node = &self.inventory.node;
+        let Ok(address) = node.address else { return };
+        let target = Target { name: node.name.clone(), address, port: node.port };
         let job = Job {
             shared: self.shared.clone(),
             format: self.format.clone(),
             fetch: self.fetch.clone(),
-            address,
+            target,
+            deadline: self.shared.deadline,
             discovery: self.discovery.clone(),
             inventory: self.inventory.clone(),
             previous: self.previous.clone(),
