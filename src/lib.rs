@@ -15,7 +15,7 @@
 //!
 //! | floor | modules | what lives there |
 //! |---|---|---|
-//! | 6 | [`demo`], `main` | what a user starts |
+//! | 6 | [`demo`], [`doctor`], `main` | what a user starts |
 //! | 5 | [`topology`], [`simulator`] | the whole: who is built of whom, and in which order it ends; a cluster to try it on |
 //! | 4 | [`actors`], [`api`] | who runs: shells that forward to the floors below, and never know each other |
 //! | 3 | [`sources`], [`sinks`] | plugs: one file a kind and one line in its table |
@@ -48,6 +48,7 @@ pub mod client;
 pub mod clock;
 pub mod config;
 pub mod demo;
+pub mod doctor;
 pub mod messages;
 pub mod model;
 pub mod rollup;

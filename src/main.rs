@@ -4,8 +4,9 @@ use heapster::clock::Clock;
 use heapster::config::cli::{self, Action, CliError, Typed};
 use heapster::config::uri::Uri;
 use heapster::config::{Config, Environment};
+use heapster::rollup::schedule::Schedule;
 use heapster::simulator::Simulator;
-use heapster::{demo, sinks, sources, telemetry, topology};
+use heapster::{demo, doctor, sinks, sources, telemetry, topology};
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -54,6 +55,9 @@ fn failed(error: impl std::error::Error + 'static) -> Failure {
 }
 
 async fn run(mut typed: Typed) -> Result<ExitCode, Failure> {
+    if typed.action == Action::Doctor {
+        typed.default_to("log_level", "error");
+    }
     if let Action::Demo(_) = typed.action {
         typed.default_to("model_resolution", "5s");
         typed.default_to("listen_ip", "127.0.0.1");
@@ -67,7 +71,7 @@ async fn run(mut typed: Typed) -> Result<ExitCode, Failure> {
         Config::resolve(&typed, &environment, &|path| std::fs::read_to_string(path)).map_err(usage)?;
     let mut found = sources::build(&config.sources).map_err(usage)?;
     let sinks = sinks::build(&config.sinks).map_err(usage)?;
-    if found.is_empty() && typed.action == Action::Collect {
+    if found.is_empty() && matches!(typed.action, Action::Collect | Action::Doctor) {
         return Err(usage(sources::SourceError::None));
     }
 
@@ -76,6 +80,11 @@ async fn run(mut typed: Typed) -> Result<ExitCode, Failure> {
     log::info!("{}", std::env::args_os().next().unwrap_or_default().to_string_lossy());
     log::info!("Heapster version {}", env!("CARGO_PKG_VERSION"));
     let clock = Clock::system();
+    if typed.action == Action::Doctor {
+        let schedule = Schedule::new(config.resolution);
+        let wrong = doctor::examine(found, schedule, clock, &mut |line| println!("{line}")).await;
+        return Ok(if wrong == 0 { ExitCode::SUCCESS } else { ExitCode::from(FAILED) });
+    }
     let simulator = match typed.action {
         Action::Demo(size) => {
             let simulator = Simulator::start(demo::shape(size), clock.clone()).map_err(failed)?;
@@ -83,7 +92,7 @@ async fn run(mut typed: Typed) -> Result<ExitCode, Failure> {
             found = sources::build(&config.sources).map_err(usage)?;
             Some(simulator)
         }
-        Action::Collect | Action::Version => None,
+        Action::Collect | Action::Doctor | Action::Version => None,
     };
     // Before anything is started, so that no signal is missed.
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;

@@ -10,6 +10,7 @@ use crate::rollup::node::Tally;
 use crate::rollup::query::{Answer, Query};
 use crate::rollup::sum::NamespaceSums;
 use actix::Message;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -116,8 +117,12 @@ pub struct Scraped {
     pub node: Name,
     /// For which window.
     pub window: Window,
+    /// Where it was asked.
+    pub address: Option<SocketAddr>,
     /// What it brought, or why it brought nothing.
     pub outcome: Result<Took, Missed>,
+    /// The reason in words, and what to do about it.
+    pub why: Option<String>,
 }
 
 /// Web → aggregator: a question about the history.
@@ -154,6 +159,36 @@ pub struct ClusterState {
     pub age: Option<Duration>,
     /// What is held.
     pub held: Held,
+}
+
+/// Web → aggregator: how does each node do?
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Vec<NodeState>")]
+pub struct AskNodes;
+
+/// What the aggregator says of one node.
+#[derive(Clone, Debug)]
+pub struct NodeState {
+    /// Its cluster.
+    pub cluster: Name,
+    /// Its name.
+    pub node: Name,
+    /// Where it was asked last.
+    pub address: Option<SocketAddr>,
+    /// What came of its last turn: `ok`, or the reason as `/metrics` counts it; `waiting` before the first.
+    pub outcome: &'static str,
+    /// The reason in words, and what to do about it.
+    pub why: Option<String>,
+    /// How long ago it answered last.
+    pub age: Option<Duration>,
+    /// How long that answer took.
+    pub duration: Option<Duration>,
+    /// How many bytes it had.
+    pub bytes: Option<usize>,
+    /// By how many milliseconds its clock is ahead of ours, to a second or so; negative where it is behind.
+    pub skew_ms: Option<i64>,
+    /// Rates that could not be told of that answer, in the order of [`NoRate::ALL`](crate::rollup::rate::NoRate::ALL).
+    pub withheld: [u64; crate::rollup::rate::NoRate::ALL.len()],
 }
 
 /// Aggregator → exporter: one closed window.

@@ -222,12 +222,19 @@ pub fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// Starts logging to standard error: time, level, message. What other libraries say is kept below warnings.
+/// Starts logging to standard error: time, level, message. What other libraries say is kept to warnings, and what the
+/// Kubernetes client says to debugging: every failure of it comes back to us as a value and is told once.
 pub fn start_logs(level: log::LevelFilter) {
+    let client =
+        if level >= log::LevelFilter::Debug { log::LevelFilter::Warn } else { log::LevelFilter::Off };
     let mut builder = env_logger::Builder::new();
-    builder.filter_level(level.min(log::LevelFilter::Warn)).filter_module("heapster", level).format(
-        |out, record| writeln!(out, "{} {:<5} {}", out.timestamp_millis(), record.level(), record.args()),
-    );
+    builder
+        .filter_level(level.min(log::LevelFilter::Warn))
+        .filter_module("kube", client)
+        .filter_module("heapster", level)
+        .format(|out, record| {
+            writeln!(out, "{} {:<5} {}", out.timestamp_millis(), record.level(), record.args())
+        });
     // Only the first start counts: tests start the program's parts many times in one process.
     let _ = builder.try_init();
 }

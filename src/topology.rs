@@ -104,6 +104,7 @@ pub async fn start(
     let api = Api::new(
         aggregator.clone().recipient(),
         aggregator.clone().recipient(),
+        aggregator.clone().recipient(),
         stale_after,
         telemetry.clone(),
     );
@@ -123,6 +124,7 @@ pub async fn start(
         let deadline =
             source.kubelets.timeout.map_or(schedule.deadline(), |own| own.min(schedule.deadline()));
         let shared = Shared {
+            port: source.kubelets.port,
             deadline,
             cluster: ClusterId(at),
             cluster_name: source.name.clone(),

@@ -49,6 +49,8 @@ pub struct Discovery {
     failing: Set<&'static str>,
     nodes_since: Option<Duration>,
     gathering: bool,
+    /// Whether the aggregator does not know yet which nodes are scraped.
+    nodes_changed: bool,
     draining: bool,
 }
 
@@ -82,6 +84,7 @@ impl Discovery {
             failing: Set::default(),
             nodes_since: None,
             gathering: false,
+            nodes_changed: true,
             draining: false,
         }
     }
@@ -124,14 +127,16 @@ impl Discovery {
         let unusable = inventory.as_ref().and_then(|inventory| inventory.node.address.err());
         match (unusable, self.unusable.get(node)) {
             (Some(reason), before) if before != Some(&reason) => {
-                log::warn!("{}: node {node} is not scraped: {}", self.name, reason.as_label());
+                log::warn!("{}: node {node} is not scraped: {}", self.name, reason.advice());
                 self.unusable.insert(node.clone(), reason);
+                self.nodes_changed = true;
             }
             (None, Some(_)) => {
                 if inventory.is_some() {
                     log::info!("{}: node {node} is scraped again", self.name);
                 }
                 self.unusable.remove(node);
+                self.nodes_changed = true;
             }
             _ => {}
         }
@@ -142,12 +147,14 @@ impl Discovery {
             (Some(inventory), None) => {
                 let scraper = (self.make_scraper)(Arc::new(inventory), context.address().recipient());
                 self.scrapers.insert(node.clone(), scraper);
+                self.nodes_changed = true;
                 true
             }
             (None, Some(scraper)) => {
                 let told = scraper.retired.try_send(Retired).is_ok();
                 if told {
                     self.scrapers.remove(node);
+                    self.nodes_changed = true;
                 }
                 told
             }
@@ -155,7 +162,8 @@ impl Discovery {
         }
     }
 
-    fn tell_aggregator(&self) -> bool {
+    /// Tells the aggregator which nodes are scraped, where that has changed. False where it could not be told.
+    fn tell_aggregator(&mut self) -> bool {
         let (nodes, pods, namespaces) = self.inventory.counts();
         let name: &str = &self.name;
         let count = |reason| gauge(self.unusable.values().filter(|each| **each == reason).count());
@@ -166,6 +174,9 @@ impl Discovery {
         }
         self.telemetry.pods.of([name]).set(gauge(pods));
         self.telemetry.namespaces.of([name]).set(gauge(namespaces));
+        if !self.nodes_changed {
+            return true;
+        }
         let changed = InventoryChanged {
             cluster: self.cluster,
             scraped: self.scrapers.keys().cloned().collect(),
@@ -173,7 +184,8 @@ impl Discovery {
             pods,
             namespaces,
         };
-        self.aggregator.try_send(changed).is_ok()
+        self.nodes_changed = self.aggregator.try_send(changed).is_err();
+        !self.nodes_changed
     }
 }
 

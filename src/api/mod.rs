@@ -6,8 +6,9 @@ pub mod health;
 pub mod model;
 pub mod routes;
 pub mod server;
+pub mod status;
 
-use crate::messages::{Ask, AskState, ClusterState};
+use crate::messages::{Ask, AskNodes, AskState, ClusterState, NodeState};
 use crate::rollup::query::{Answer, Query};
 use crate::telemetry::Telemetry;
 use actix::Recipient;
@@ -27,6 +28,7 @@ pub const IN_FLIGHT: usize = 512;
 pub struct Api {
     aggregator: Recipient<Ask>,
     states: Recipient<AskState>,
+    nodes: Recipient<AskNodes>,
     places: Arc<Semaphore>,
     draining: Arc<AtomicBool>,
     stale_after: Duration,
@@ -38,6 +40,7 @@ impl Api {
     pub fn new(
         aggregator: Recipient<Ask>,
         states: Recipient<AskState>,
+        nodes: Recipient<AskNodes>,
         stale_after: Duration,
         telemetry: Telemetry,
     ) -> Self {
@@ -45,6 +48,7 @@ impl Api {
         Self {
             aggregator,
             states,
+            nodes,
             places,
             draining: Arc::new(AtomicBool::new(false)),
             stale_after,
@@ -70,20 +74,25 @@ impl Api {
 
     async fn ask_in_time(&self, query: Query) -> Result<Answer, ApiError> {
         let _place = self.places.try_acquire().map_err(|_| ApiError::Busy)?;
-        let answer = self.aggregator.send(Ask { cluster: None, query });
-        match tokio::time::timeout(DEADLINE, answer).await {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(_)) => Err(ApiError::Ended),
-            Err(_) => Err(ApiError::Late),
-        }
+        in_time(self.aggregator.send(Ask { cluster: None, query })).await
     }
 
     /// Asks how every cluster stands.
     async fn states(&self) -> Result<Vec<ClusterState>, ApiError> {
-        match tokio::time::timeout(DEADLINE, self.states.send(AskState)).await {
-            Ok(Ok(states)) => Ok(states),
-            Ok(Err(_)) => Err(ApiError::Ended),
-            Err(_) => Err(ApiError::Late),
-        }
+        in_time(self.states.send(AskState)).await
+    }
+
+    /// Asks how every node does.
+    async fn nodes(&self) -> Result<Vec<NodeState>, ApiError> {
+        in_time(self.nodes.send(AskNodes)).await
+    }
+}
+
+/// An answer within the deadline.
+async fn in_time<T>(answer: impl Future<Output = Result<T, actix::MailboxError>>) -> Result<T, ApiError> {
+    match tokio::time::timeout(DEADLINE, answer).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(_)) => Err(ApiError::Ended),
+        Err(_) => Err(ApiError::Late),
     }
 }

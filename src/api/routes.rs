@@ -1,7 +1,7 @@
 //! THE table of routes: every path that is answered, once. The server, the README and the manifests' probes are all held
 //! to it. A trailing slash and doubled slashes make no difference.
 
-use super::{health, model};
+use super::{health, model, status};
 use actix_web::{Resource, web};
 
 /// One route; only GET is answered.
@@ -39,6 +39,7 @@ routes! {
     "/livez" health::livez, "whether the process lives";
     "/readyz" health::readyz, "whether there is something to answer with";
     "/metrics" health::metrics, "what the collector says of itself";
+    "/api/v1/status" status::status, "how each cluster and node does, with reasons";
     "/api/v1/model/metrics" model::cluster_metrics, "names of the cluster's metrics";
     "/api/v1/model/metrics/{metric:.+}" model::cluster_series, "one metric of the cluster";
     "/api/v1/model/nodes" model::nodes, "names of the nodes";

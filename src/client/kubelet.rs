@@ -46,6 +46,76 @@ pub enum FetchError {
 }
 
 impl FetchError {
+    /// What to do about it. None where nothing is known that would help.
+    pub fn fix(&self) -> Option<&'static str> {
+        let said = self.to_string().to_lowercase();
+        let says = |words: &[&str]| words.iter().any(|word| said.contains(word));
+        match self {
+            Self::Unreachable(_) | Self::CutOff(_)
+                if says(&["unknownissuer", "unknown issuer", "badsignature"]) =>
+            {
+                Some("name the kubelets' CA by kubeletCA, or give kubeletInsecure=true")
+            }
+            Self::Unreachable(_) | Self::CutOff(_) if says(&["not valid for name", "notvalidforname"]) => {
+                Some(
+                    "give kubeletServerName=node if the certificate is for the node's name, have kubelets' serving \
+                 certificates signed with their addresses, or give kubeletInsecure=true",
+                )
+            }
+            Self::Unreachable(_) | Self::CutOff(_) if says(&["expired", "notvalidyet"]) => {
+                Some("renew the kubelet's serving certificate, or set this machine's clock")
+            }
+            Self::Unreachable(_) | Self::CutOff(_)
+                if says(&["certificaterequired", "certificate required"]) =>
+            {
+                Some("the kubelet asks for a client certificate: give kubeletCert and kubeletKey")
+            }
+            Self::Unreachable(_) | Self::CutOff(_)
+                if says(&["corruptmessage", "corrupt message", "invalidcontenttype"]) =>
+            {
+                Some(
+                    "the port does not speak TLS: give kubeletHttps=false, or the kubelet's TLS port by kubeletPort",
+                )
+            }
+            Self::Unreachable(_) if says(&["refused"]) => Some(
+                "nothing listens there: kubelets of today listen on 10250 with TLS, so give \
+                 kubeletHttps=true&kubeletPort=10250",
+            ),
+            Self::Unreachable(_) => {
+                Some("look for a firewall, a network policy, or another kubeletAddressTypes")
+            }
+            Self::Timeout(_) => {
+                Some("look for a firewall or an overloaded node, or raise the resolution or kubeletTimeout")
+            }
+            Self::Status { status: 400, .. } if says(&["https"]) => {
+                Some("the port speaks TLS: give kubeletHttps=true, and kubeletPort=10250 if it is that one")
+            }
+            Self::Status { status: 401, .. } => Some(
+                "the kubelet does not know the token: run it with --authentication-token-webhook=true, or see that \
+                 the token is of this cluster and not expired",
+            ),
+            Self::Status { status: 403, .. } => Some(
+                "the service account may not read it: add to its ClusterRole \
+                 {apiGroups: [\"\"], resources: [nodes/stats], verbs: [get, create]}",
+            ),
+            Self::Status { status: 404, .. } => {
+                Some("no kubelet, or one without this API: look at kubeletPort")
+            }
+            Self::TooLarge(_) => Some("raise kubeletMaxBody"),
+            Self::Status { .. } | Self::CutOff(_) => None,
+        }
+    }
+
+    /// Whether the kubelet does not know the question.
+    pub const fn is_unknown(&self) -> bool {
+        matches!(self, Self::Status { status: 404, .. })
+    }
+
+    /// The error with what to do about it.
+    pub fn advice(&self) -> String {
+        self.fix().map_or_else(|| self.to_string(), |fix| format!("{self}; {fix}"))
+    }
+
     /// What is counted.
     pub const fn missed(&self) -> Missed {
         match self {

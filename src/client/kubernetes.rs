@@ -9,11 +9,15 @@ use crate::telemetry::chain;
 use crate::wire::kubernetes_objects::{ApiNamespace, ApiNode, ApiPod};
 use futures_util::StreamExt;
 use futures_util::stream::{BoxStream, select_all};
+use k8s_openapi::api::authorization::v1::{
+    ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
+};
 use kube::client::ConfigExt;
 use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig};
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event, watcher};
 use secrecy::ExposeSecret;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 use url::Url;
@@ -67,6 +71,72 @@ pub enum LoginError {
     /// What was given makes no client.
     #[error("these credentials make no client; check certificates and keys")]
     Client(#[source] Box<kube::Error>),
+}
+
+/// Something that one may or may not do.
+#[derive(Clone, Copy, Debug)]
+pub struct Right {
+    /// What is done.
+    pub verb: &'static str,
+    /// To what.
+    pub resource: &'static str,
+    /// To which part of it.
+    pub subresource: Option<&'static str>,
+}
+
+impl Right {
+    /// The rule of a ClusterRole that gives it.
+    pub fn rule(&self) -> String {
+        let Self { verb, .. } = self;
+        format!("{{apiGroups: [\"\"], resources: [{}], verbs: [{verb}]}}", self.whole())
+    }
+
+    fn whole(&self) -> String {
+        self.subresource.map_or_else(|| self.resource.to_owned(), |part| format!("{}/{part}", self.resource))
+    }
+}
+
+impl fmt::Display for Right {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.verb, self.whole())
+    }
+}
+
+/// Why the API server did not answer a question.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct AskError(#[from] kube::Error);
+
+impl AskError {
+    /// The error with what to do about it.
+    pub fn advice(&self) -> String {
+        advice(self)
+    }
+}
+
+/// An error that the Kubernetes client caused, with what to do about it.
+fn advice(error: &(dyn std::error::Error + 'static)) -> String {
+    let said = chain(error);
+    let mut cause = Some(error);
+    let mut code = 0;
+    while let Some(error) = cause {
+        if let Some(kube::Error::Api(status)) = error.downcast_ref() {
+            code = status.code;
+        }
+        cause = error.source();
+    }
+    let fix = match code {
+        401 => "the API server does not know the credentials: renew the token or the client certificate",
+        403 => "the account may not do this: bind it to the ClusterRole of manifests/rbac.yaml",
+        404 => "no API server, or one without this API: look at the URL",
+        _ if said.contains("UnknownIssuer") => {
+            "name the cluster's CA in the kubeconfig, or give insecure=true"
+        }
+        _ if said.contains("refused") => "nothing listens there: look at the URL and its port",
+        _ if said.contains("Expired") => "renew the API server's certificate, or set this machine's clock",
+        _ => return said,
+    };
+    format!("{said}; {fix}")
 }
 
 /// A way to one API server.
@@ -166,6 +236,48 @@ impl ApiServer {
         }
     }
 
+    /// Its version.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn version(&self) -> Result<String, AskError> {
+        Ok(self.client.apiserver_version().await?.git_version)
+    }
+
+    /// Whether one has a right.
+    ///
+    /// # Errors
+    /// When it does not answer, or not this question.
+    pub async fn may(&self, right: &Right) -> Result<bool, AskError> {
+        let attributes = ResourceAttributes {
+            verb: Some(right.verb.to_owned()),
+            resource: Some(right.resource.to_owned()),
+            subresource: right.subresource.map(str::to_owned),
+            ..ResourceAttributes::default()
+        };
+        let spec =
+            SelfSubjectAccessReviewSpec { resource_attributes: Some(attributes), ..Default::default() };
+        let review = SelfSubjectAccessReview { spec, ..Default::default() };
+        let reviews = kube::Api::<SelfSubjectAccessReview>::all(self.client.clone());
+        let review = reviews.create(&kube::api::PostParams::default(), &review).await?;
+        Ok(review.status.is_some_and(|status| status.allowed))
+    }
+
+    /// Its nodes, listed once.
+    ///
+    /// # Errors
+    /// When it does not list them.
+    pub async fn nodes(
+        &self,
+        policy: &NodePolicy,
+        node_selector: Option<&str>,
+    ) -> Result<Vec<NodeFacts>, AskError> {
+        let all = kube::api::ListParams::default();
+        let chosen = node_selector.map_or_else(|| all.clone(), |selector| all.clone().labels(selector));
+        let nodes = kube::Api::<ApiNode>::all(self.client.clone()).list(&chosen).await?;
+        Ok(nodes.items.iter().filter_map(|node| node.facts_by(policy)).collect())
+    }
+
     /// Everything that the watches of nodes, pods and namespaces tell, for ever: a watch that fails begins anew, with
     /// growing pauses.
     pub fn watch(&self, policy: NodePolicy, node_selector: Option<&str>) -> BoxStream<'static, Told> {
@@ -205,7 +317,7 @@ impl ApiServer {
         let tell = move |event: Result<Event<K>, watcher::Error>| {
             let told = match event {
                 Ok(event) => change(event).map(told),
-                Err(error) => Some(Told::Failed(kind, chain(&error))),
+                Err(error) => Some(Told::Failed(kind, advice(&error))),
             };
             std::future::ready(told)
         };

@@ -27,6 +27,8 @@ pub enum Action {
     Collect,
     /// Simulate a cluster and collect it.
     Demo(Demo),
+    /// Try everything that collecting needs.
+    Doctor,
     /// Print the version.
     Version,
 }
@@ -85,7 +87,7 @@ const DEMO_SIZES: &[(&str, &str, &str, u32)] = &[
 pub fn command(sources: &str, sinks: &str) -> Command {
     let root = Command::new("heapster")
         .about("Collects the usage of every node, pod and container of a Kubernetes cluster, keeps 15 minutes of it and answers over REST")
-        .override_usage("heapster [FLAGS]\n       heapster demo [FLAGS]")
+        .override_usage("heapster [FLAGS]\n       heapster demo [FLAGS]\n       heapster doctor [FLAGS]")
         .after_help(format!(
             "Every flag may also be written with one dash, and with - for _. Each setting may stand in the file given by \
              --config and in the environment as HEAPSTER_<NAME>; flags win over the environment, the environment over \
@@ -99,6 +101,10 @@ pub fn command(sources: &str, sinks: &str) -> Command {
         .args(DEMO_SIZES.iter().map(|(name, default, about, _)| {
             Arg::new(*name).long(*name).value_name("COUNT").default_value(*default).help(*about)
         }));
+    let doctor = Command::new("doctor").about(
+        "Tries everything that collecting needs, once: API server, rights, each kubelet. Says what is wrong and what to \
+         do; exit code 1 if anything is",
+    );
     let with_settings = |command: Command| {
         let config = Arg::new("config").long("config").value_name("FILE").action(ArgAction::Append);
         let glog = GLOG_FLAGS.iter().map(|name| {
@@ -110,7 +116,7 @@ pub fn command(sources: &str, sinks: &str) -> Command {
             .arg(config.help("File with settings: TOML, or YAML or JSON by its ending"))
             .args(glog)
     };
-    with_settings(root).subcommand(with_settings(demo))
+    with_settings(root).subcommand(with_settings(demo)).subcommand(with_settings(doctor))
 }
 
 fn setting_flag(setting: &Setting) -> Arg {
@@ -134,20 +140,22 @@ pub fn parse(args: impl IntoIterator<Item = String>, sources: &str, sinks: &str)
     let normal = std::iter::once("heapster".to_owned()).chain(normalise(&args));
     let matches =
         command(sources, sinks).try_get_matches_from(normal).map_err(|error| explain(&error, &args))?;
-    let (flags, demo) = match matches.subcommand() {
-        Some((_, demo)) => (demo, true),
-        None => (&matches, false),
+    let (flags, name) = match matches.subcommand() {
+        Some((name, flags)) => (flags, Some(name)),
+        None => (&matches, None),
     };
     let action = if matches.get_flag("version") {
         Action::Version
-    } else if demo {
-        Action::Demo(demo_sizes(flags)?)
     } else {
-        Action::Collect
+        match name {
+            Some("demo") => Action::Demo(demo_sizes(flags)?),
+            Some(_) => Action::Doctor,
+            None => Action::Collect,
+        }
     };
     let mut values = BTreeMap::new();
     for setting in SETTINGS {
-        let given = [&matches, flags].into_iter().take(1 + usize::from(demo));
+        let given = [&matches, flags].into_iter().take(1 + usize::from(name.is_some()));
         let given = given.filter_map(|matches| matches.get_many::<String>(setting.name)).flatten();
         let given: Vec<String> = given.cloned().collect();
         if !given.is_empty() {
@@ -253,7 +261,7 @@ fn explain(error: &clap::Error, args: &[String]) -> CliError {
             )
         }
         ErrorKind::UnknownArgument | ErrorKind::InvalidSubcommand => {
-            format!("{shown:?}: no such command; {}", nearest(&name, ["demo"]))
+            format!("{shown:?}: no such command; {}", nearest(&name, ["demo", "doctor"]))
         }
         ErrorKind::InvalidValue
         | ErrorKind::TooFewValues

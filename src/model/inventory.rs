@@ -34,6 +34,15 @@ impl Unusable {
     /// Every reason.
     pub const ALL: [Unusable; 3] = [Self::NotReady, Self::NoAddress, Self::RefusedAddress];
 
+    /// The reason in words, and what to do about it.
+    pub const fn advice(self) -> &'static str {
+        match self {
+            Self::NotReady => "its condition Ready is not True; look at kubectl describe node",
+            Self::NoAddress => "none of its addresses is an IP of a type in kubeletAddressTypes",
+            Self::RefusedAddress => "its address must not be asked; open its network by allowedAddresses",
+        }
+    }
+
     /// The reason as a label of `/metrics`.
     pub const fn as_label(self) -> &'static str {
         match self {

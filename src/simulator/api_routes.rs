@@ -41,10 +41,16 @@ fn target(path: &str) -> Option<Target<'_>> {
     })
 }
 
+/// Where one asks what one may do.
+const REVIEWS: &str = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
+
 /// Answers a request and remembers it.
-pub(super) async fn serve(request: HttpRequest, shared: Data<Shared>) -> HttpResponse {
+pub(super) async fn serve(request: HttpRequest, body: Bytes, shared: Data<Shared>) -> HttpResponse {
     if !admitted(&request, &shared) {
         return failure(401, "Unauthorized", "Unauthorized", Value::Null);
+    }
+    if request.method() == Method::POST && request.path() == REVIEWS {
+        return review(&body, &locked(&shared.state).denied);
     }
     let Some(target) = target(request.path()) else {
         return text(StatusCode::NOT_FOUND, "404 page not found\n");
@@ -69,6 +75,23 @@ pub(super) async fn serve(request: HttpRequest, shared: Data<Shared>) -> HttpRes
             }
         }
     }
+}
+
+/// What a SelfSubjectAccessReview is answered: everything is allowed that is not denied by name.
+fn review(asked: &[u8], denied: &[String]) -> HttpResponse {
+    let mut review: Value = serde_json::from_slice(asked).unwrap_or_default();
+    let text = |member: &str| {
+        let value = review.pointer("/spec/resourceAttributes").and_then(|attributes| attributes.get(member));
+        value.and_then(Value::as_str).unwrap_or_default().to_owned()
+    };
+    let subresource = text("subresource");
+    let slash = if subresource.is_empty() { "" } else { "/" };
+    let right = format!("{} {}{slash}{subresource}", text("verb"), text("resource"));
+    let allowed = !denied.contains(&right);
+    if let Some(review) = review.as_object_mut() {
+        review.insert("status".to_owned(), json!({ "allowed": allowed }));
+    }
+    json_response(StatusCode::CREATED, review.to_string())
 }
 
 /// Remembers a request. Whether it carries the token that is asked for.

@@ -79,6 +79,8 @@ pub(super) struct State {
     /// How often bookmarks were asked for.
     pub(super) bookmarks: u64,
     pub(super) token: Option<String>,
+    /// Rights that reviews deny, as `verb resource`.
+    pub(super) denied: Vec<String>,
     pub(super) seen: VecDeque<SeenRequest>,
 }
 
@@ -235,6 +237,11 @@ impl ApiServer {
     /// From now on answers 401 to requests without this bearer token; `None` lets all in.
     pub fn require_token(&self, token: Option<&str>) {
         self.change(|state| state.token = token.map(str::to_owned));
+    }
+
+    /// From now on says in access reviews that this right is not given: `get nodes/stats`.
+    pub fn deny(&self, right: &str) {
+        self.change(|state| state.denied.push(right.to_owned()));
     }
 
     /// The last [`REQUESTS_KEPT`] requests, oldest first.

@@ -73,6 +73,19 @@ pub struct Undecodable {
     pub cut_off: bool,
 }
 
+impl Undecodable {
+    /// The reason, and what to do about it.
+    pub fn advice(&self, body: &[u8]) -> String {
+        let html = body.trim_ascii_start().starts_with(b"<");
+        let fix = if html {
+            "; it is HTML: another server than a kubelet listens there, look at kubeletPort"
+        } else {
+            ""
+        };
+        format!("{self}{fix}")
+    }
+}
+
 /// One cluster to collect.
 #[derive(Clone)]
 pub struct Source {

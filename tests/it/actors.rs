@@ -83,6 +83,7 @@ fn scraper(takes: Duration, says: Says) -> Bench {
         format: Arc::new(Fragile),
         schedule: Schedule::new(grid()),
         deadline: Schedule::new(grid()).deadline(),
+        port: 10_255,
         clock: clock.clone(),
         telemetry: telemetry.clone(),
         aggregator,

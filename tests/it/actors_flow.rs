@@ -234,7 +234,9 @@ async fn the_aggregator_closes_a_window_without_the_node_that_is_silent() {
         cluster: ClusterId(0),
         node: node.into(),
         window: window(0),
+        address: None,
         outcome,
+        why: None,
     };
     aggregator.send(send("n1", Ok(took))).await.unwrap();
     assert!(exported.lock().unwrap().is_empty());

@@ -48,7 +48,7 @@ impl Job {
                 self.shared.telemetry.scrape_bytes.inc_by(u64::try_from(body.len()).unwrap_or(0));
                 self.make(&body, scraped_at, duration).await.map(|took| Took { date, ..took })
             }
-            Err(error) => Err((error.missed(), error.to_string())),
+            Err(error) => Err((error.missed(), error.advice())),
         };
         Done { format: self.format, outcome }
     }
@@ -58,7 +58,7 @@ impl Job {
         let deadline = self.deadline;
         let answer = self.fetch.fetch(&self.target, &self.format.question(self.window), deadline).await;
         match (answer, self.format.otherwise()) {
-            (Err(FetchError::Status { status: 404, .. }), Some(otherwise)) => {
+            (Err(error), Some(otherwise)) if error.is_unknown() => {
                 let (first, second) =
                     (self.format.question(self.window).path, otherwise.question(self.window).path);
                 log::info!("node {}: {first} is not known (404), asking {second}", self.inventory.node.name);
@@ -95,7 +95,7 @@ impl Job {
                 }
                 Some(Err(error)) => {
                     let missed = if error.cut_off { Missed::CutOff } else { Missed::Undecodable };
-                    Err((missed, error.to_string()))
+                    Err((missed, error.advice(body)))
                 }
                 Some(Ok(())) => Ok(made),
             }

@@ -15,6 +15,7 @@ use crate::sources::Format;
 use crate::telemetry::Telemetry;
 use actix::prelude::*;
 use job::{Done, Job};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +32,8 @@ pub struct Shared {
     pub cluster_name: Name,
     /// What kubelets are asked and how they are understood.
     pub format: Arc<dyn Format>,
+    /// The port of kubelets whose nodes tell none.
+    pub port: u16,
     /// The timetable.
     pub schedule: Schedule,
     /// How long one answer may take.
@@ -92,9 +95,17 @@ impl Scraper {
         context.notify_later(Turn(window), wait);
     }
 
-    fn report(&self, window: Window, outcome: Result<Took, Missed>) -> impl Future<Output = ()> + use<> {
+    fn report(
+        &self,
+        window: Window,
+        outcome: Result<Took, Missed>,
+        why: Option<String>,
+    ) -> impl Future<Output = ()> + use<> {
+        let node = &self.inventory.node;
+        let port = node.port.unwrap_or(self.shared.port);
+        let address = node.address.ok().map(|address| SocketAddr::new(address, port));
         let message =
-            Scraped { cluster: self.shared.cluster, node: self.inventory.node.name.clone(), window, outcome };
+            Scraped { cluster: self.shared.cluster, node: node.name.clone(), window, address, outcome, why };
         let (aggregator, telemetry) = (self.shared.aggregator.clone(), self.shared.telemetry.clone());
         async move {
             let depth = telemetry.mailbox.of(["aggregator"]);
@@ -148,7 +159,14 @@ impl Handler<Turn> for Scraper {
         self.last = Some(window);
         self.wait_for_turn(window, context);
         if self.in_flight.is_some() {
-            context.spawn(self.report(window, Err(Missed::Overrun)).into_actor(self));
+            context.spawn(
+                self.report(
+                    window,
+                    Err(Missed::Overrun),
+                    Some("the scrape before it was still running".to_owned()),
+                )
+                .into_actor(self),
+            );
             return;
         }
         let node = &self.inventory.node;
@@ -167,18 +185,18 @@ impl Handler<Turn> for Scraper {
         };
         let done = job.run().into_actor(self).then(move |Done { format, outcome }, scraper, _| {
             scraper.format = format;
-            let outcome = match outcome {
+            let (outcome, why) = match outcome {
                 Ok(took) => {
                     scraper.previous = Some(took.block.clone());
                     scraper.note(Ok(()));
-                    Ok(took)
+                    (Ok(took), None)
                 }
                 Err((missed, why)) => {
-                    scraper.note(Err((missed, why)));
-                    Err(missed)
+                    scraper.note(Err((missed, why.clone())));
+                    (Err(missed), Some(why))
                 }
             };
-            scraper.report(window, outcome).into_actor(scraper)
+            scraper.report(window, outcome, why).into_actor(scraper)
         });
         self.in_flight = Some(context.spawn(done.map(|(), scraper, context| {
             scraper.in_flight = None;

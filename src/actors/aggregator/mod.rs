@@ -1,14 +1,19 @@
 //! The aggregator: takes in what scrapers bring, closes windows, sends them to the sinks, answers questions. Every
 //! decision is [`Rollup`]'s.
 
+mod nodes;
+
 use crate::clock::Clock;
-use crate::messages::{Ask, AskState, ClusterState, Drain, Export, InventoryChanged, Scraped};
+use crate::messages::{
+    Ask, AskNodes, AskState, ClusterState, Drain, Export, InventoryChanged, NodeState, Scraped,
+};
 use crate::model::entity::Name;
 use crate::model::time::Window;
 use crate::rollup::Rollup;
 use crate::rollup::cluster::Batch;
 use crate::telemetry::{Telemetry, gauge};
 use actix::prelude::*;
+use nodes::Nodes;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +36,7 @@ pub struct Aggregator {
     rollup: Rollup,
     names: Vec<Name>,
     standing: Vec<Standing>,
+    nodes: Nodes,
     exporters: Vec<(String, Recipient<Export>)>,
     clock: Clock,
     telemetry: Telemetry,
@@ -50,7 +56,7 @@ impl Aggregator {
         telemetry: Telemetry,
     ) -> Self {
         let standing = vec![Standing::default(); names.len()];
-        Self { rollup, names, standing, exporters, clock, telemetry }
+        Self { rollup, names, standing, nodes: Nodes::default(), exporters, clock, telemetry }
     }
 
     fn close_due(&mut self) {
@@ -120,6 +126,9 @@ impl Handler<InventoryChanged> for Aggregator {
             standing.discovered = true;
             standing.unusable = changed.unusable.len();
         }
+        if let Some(name) = self.names.get(usize::from(changed.cluster.0)) {
+            self.nodes.expect(changed.cluster, name, &changed.scraped, &changed.unusable);
+        }
         self.rollup.expect(changed.cluster, changed.scraped, now);
     }
 }
@@ -130,6 +139,7 @@ impl Handler<Scraped> for Aggregator {
     fn handle(&mut self, scraped: Scraped, _: &mut Context<Self>) {
         let began = self.clock.uptime();
         let cluster = self.names.get(usize::from(scraped.cluster.0)).cloned().unwrap_or_default();
+        self.nodes.scraped(&cluster, &scraped, self.clock.now(), began);
         let outcome = match scraped.outcome {
             Ok(took) => {
                 self.telemetry.tally(&took.tally);
@@ -177,6 +187,15 @@ impl Handler<AskState> for Aggregator {
                 held,
             });
         MessageResult(states.collect())
+    }
+}
+
+impl Handler<AskNodes> for Aggregator {
+    type Result = MessageResult<AskNodes>;
+
+    fn handle(&mut self, _: AskNodes, _: &mut Context<Self>) -> Self::Result {
+        let states: Vec<NodeState> = self.nodes.states(self.clock.uptime());
+        MessageResult(states)
     }
 }
 

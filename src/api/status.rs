@@ -1,0 +1,88 @@
+//! `/api/v1/status`: how each cluster and node does, as JSON. What they do is left to the aggregator.
+
+use super::Api;
+use super::error::ApiError;
+use crate::messages::{ClusterState, NodeState};
+use crate::rollup::rate::NoRate;
+use crate::wire::rfc3339;
+use actix_web::http::header::ContentType;
+use actix_web::{HttpResponse, web};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Status {
+    version: &'static str,
+    clusters: Vec<Cluster>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Cluster {
+    name: String,
+    discovered: bool,
+    nodes_scraped: usize,
+    nodes_unusable: usize,
+    last_window: Option<String>,
+    last_window_age_seconds: Option<f64>,
+    nodes_in_last_window: usize,
+    points: usize,
+    nodes: Vec<Node>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Node {
+    name: String,
+    address: Option<String>,
+    outcome: &'static str,
+    why: Option<String>,
+    last_answer_age_seconds: Option<f64>,
+    duration_seconds: Option<f64>,
+    bytes: Option<usize>,
+    clock_skew_seconds: Option<f64>,
+    rates_withheld: BTreeMap<&'static str, u64>,
+}
+
+/// `/api/v1/status`.
+pub async fn status(api: web::Data<Api>) -> Result<HttpResponse, ApiError> {
+    let (clusters, nodes) = (api.states().await?, api.nodes().await?);
+    let text = encode(&clusters, &nodes).map_err(|_| ApiError::Ended)?;
+    Ok(HttpResponse::Ok().content_type(ContentType::json()).body(text))
+}
+
+fn encode(clusters: &[ClusterState], nodes: &[NodeState]) -> serde_json::Result<String> {
+    let of =
+        |cluster: &ClusterState| nodes.iter().filter(|node| node.cluster == cluster.name).map(node).collect();
+    let clusters = clusters.iter().map(|cluster| Cluster {
+        name: cluster.name.to_string(),
+        discovered: cluster.discovered,
+        nodes_scraped: cluster.scraped,
+        nodes_unusable: cluster.unusable,
+        last_window: cluster.last_window.map(|window| rfc3339::format(window.end())),
+        last_window_age_seconds: cluster.age.map(|age| age.as_secs_f64()),
+        nodes_in_last_window: cluster.answered,
+        points: cluster.held.points,
+        nodes: of(cluster),
+    });
+    serde_json::to_string_pretty(&Status { version: env!("CARGO_PKG_VERSION"), clusters: clusters.collect() })
+}
+
+fn node(state: &NodeState) -> Node {
+    let withheld = NoRate::ALL.iter().zip(state.withheld).filter(|(_, count)| *count > 0);
+    Node {
+        name: state.node.to_string(),
+        address: state.address.map(|address| address.to_string()),
+        outcome: state.outcome,
+        why: state.why.clone(),
+        last_answer_age_seconds: state.age.map(|age| age.as_secs_f64()),
+        duration_seconds: state.duration.map(|duration| duration.as_secs_f64()),
+        bytes: state.bytes,
+        clock_skew_seconds: state
+            .skew_ms
+            .and_then(|skew| i32::try_from(skew).ok())
+            .map(|skew| f64::from(skew) / 1e3),
+        rates_withheld: withheld.map(|(reason, count)| (reason.as_label(), count)).collect(),
+    }
+}
