@@ -105,6 +105,7 @@ pub async fn start(
         aggregator.clone().recipient(),
         aggregator.clone().recipient(),
         aggregator.clone().recipient(),
+        names,
         stale_after,
         telemetry.clone(),
     );

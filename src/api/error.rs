@@ -21,6 +21,14 @@ pub enum ApiError {
     /// A pair of label and value that is none.
     #[error("invalid label pair {0:?} in labels; give label:value,label:value")]
     BadLabels(String),
+    /// A cluster that is not collected.
+    #[error("cluster argument {value:?} names no cluster that is collected; known: {known}")]
+    BadCluster {
+        /// The name.
+        value: String,
+        /// The names there are.
+        known: String,
+    },
     /// A path that cannot be decoded.
     #[error("the path cannot be decoded: {0}")]
     BadPath(String),
@@ -39,7 +47,9 @@ impl ApiError {
     /// The outcome as a label of `/metrics`.
     pub const fn as_label(&self) -> &'static str {
         match self {
-            Self::BadTime { .. } | Self::BadLabels(_) | Self::BadPath(_) => "bad_request",
+            Self::BadTime { .. } | Self::BadLabels(_) | Self::BadCluster { .. } | Self::BadPath(_) => {
+                "bad_request"
+            }
             Self::Busy => "busy",
             Self::Late => "late",
             Self::Ended => "ended",
@@ -50,7 +60,9 @@ impl ApiError {
 impl ResponseError for ApiError {
     fn status_code(&self) -> StatusCode {
         match self {
-            Self::BadTime { .. } | Self::BadLabels(_) | Self::BadPath(_) => StatusCode::BAD_REQUEST,
+            Self::BadTime { .. } | Self::BadLabels(_) | Self::BadCluster { .. } | Self::BadPath(_) => {
+                StatusCode::BAD_REQUEST
+            }
             Self::Busy | Self::Late | Self::Ended => StatusCode::SERVICE_UNAVAILABLE,
         }
     }

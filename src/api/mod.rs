@@ -9,6 +9,7 @@ pub mod server;
 pub mod status;
 
 use crate::messages::{Ask, AskNodes, AskState, ClusterState, NodeState};
+use crate::model::entity::{ClusterId, Name};
 use crate::rollup::query::{Answer, Query};
 use crate::telemetry::Telemetry;
 use actix::Recipient;
@@ -29,6 +30,7 @@ pub struct Api {
     aggregator: Recipient<Ask>,
     states: Recipient<AskState>,
     nodes: Recipient<AskNodes>,
+    clusters: Arc<[Name]>,
     places: Arc<Semaphore>,
     draining: Arc<AtomicBool>,
     stale_after: Duration,
@@ -36,11 +38,12 @@ pub struct Api {
 }
 
 impl Api {
-    /// An API that asks this aggregator. Data older than `stale_after` is not healthy.
+    /// An API that asks this aggregator of these clusters. Data older than `stale_after` is not healthy.
     pub fn new(
         aggregator: Recipient<Ask>,
         states: Recipient<AskState>,
         nodes: Recipient<AskNodes>,
+        clusters: Vec<Name>,
         stale_after: Duration,
         telemetry: Telemetry,
     ) -> Self {
@@ -49,6 +52,7 @@ impl Api {
             aggregator,
             states,
             nodes,
+            clusters: clusters.into(),
             places,
             draining: Arc::new(AtomicBool::new(false)),
             stale_after,
@@ -61,20 +65,31 @@ impl Api {
         self.draining.store(true, Ordering::Relaxed);
     }
 
-    /// Asks a question.
+    /// The cluster of this name.
+    ///
+    /// # Errors
+    /// When there is none.
+    fn cluster(&self, name: &str) -> Result<ClusterId, ApiError> {
+        let at = self.clusters.iter().position(|cluster| **cluster == *name);
+        at.and_then(|at| u16::try_from(at).ok())
+            .map(ClusterId)
+            .ok_or_else(|| ApiError::BadCluster { value: name.to_owned(), known: self.clusters.join(", ") })
+    }
+
+    /// Asks a question about one cluster, or about all.
     ///
     /// # Errors
     /// When too many wait, or the answer does not come in time.
-    async fn ask(&self, query: Query) -> Result<Answer, ApiError> {
-        let result = self.ask_in_time(query).await;
+    async fn ask(&self, cluster: Option<ClusterId>, query: Query) -> Result<Answer, ApiError> {
+        let result = self.ask_in_time(cluster, query).await;
         let outcome = result.as_ref().map_or_else(ApiError::as_label, |_| "ok");
         self.telemetry.questions.of([outcome]).inc();
         result
     }
 
-    async fn ask_in_time(&self, query: Query) -> Result<Answer, ApiError> {
+    async fn ask_in_time(&self, cluster: Option<ClusterId>, query: Query) -> Result<Answer, ApiError> {
         let _place = self.places.try_acquire().map_err(|_| ApiError::Busy)?;
-        in_time(self.aggregator.send(Ask { cluster: None, query })).await
+        in_time(self.aggregator.send(Ask { cluster, query })).await
     }
 
     /// Asks how every cluster stands.

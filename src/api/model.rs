@@ -13,8 +13,12 @@ use actix_web::{HttpRequest, HttpResponse, web};
 
 type Reply = Result<HttpResponse, ApiError>;
 
-async fn reply(api: &Api, query: Query) -> Reply {
-    let body = match api.ask(query).await? {
+/// Answers a question about the cluster that `?cluster=` names, or about all.
+async fn reply(api: &Api, request: &HttpRequest, query: Query) -> Reply {
+    let pairs = url::form_urlencoded::parse(request.query_string().as_bytes());
+    let named = pairs.into_iter().find(|(key, value)| key == "cluster" && !value.is_empty());
+    let cluster = named.map(|(_, name)| api.cluster(&name)).transpose()?;
+    let body = match api.ask(cluster, query).await? {
         Answer::Names(names) => model_api::names(&names),
         Answer::Series(points) => model_api::series(&points),
     };
@@ -24,7 +28,7 @@ async fn reply(api: &Api, query: Query) -> Reply {
 async fn series(api: &Api, request: &HttpRequest, entity: Entity, metric: &str) -> Reply {
     let (span, labels) = parameters(request.query_string())?;
     let key = SeriesKey { entity, metric: modern_name(metric).to_owned(), labels };
-    reply(api, Query::Series(key, span)).await
+    reply(api, request, Query::Series(key, span)).await
 }
 
 /// `start`, `end` and `labels`: of one given twice the first counts, an empty one is not given.
@@ -56,10 +60,14 @@ fn parameters(query: &str) -> Result<(Span, Option<Labels>), ApiError> {
 macro_rules! handlers {
     ($($(#[$about:meta])* $name:ident($($part:ident),*) => $query:expr;)*) => {
         $($(#[$about])*
-        pub async fn $name(api: web::Data<Api>, path: web::Path<handlers!(@tuple $($part)*)>) -> Reply {
+        pub async fn $name(
+            api: web::Data<Api>,
+            request: HttpRequest,
+            path: web::Path<handlers!(@tuple $($part)*)>,
+        ) -> Reply {
             let ($($part,)*) = path.into_inner();
             $(let $part = Name::from($part);)*
-            reply(&api, $query).await
+            reply(&api, &request, $query).await
         })*
     };
     (@tuple $($part:ident)*) => { ($(handlers!(@text $part),)*) };

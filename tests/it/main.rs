@@ -13,6 +13,7 @@ mod actors_flow;
 mod actors_probe;
 mod binary;
 mod bodies;
+mod clusters;
 mod documents;
 mod handmade;
 mod manifests;
