@@ -60,6 +60,7 @@ struct Spec<'a> {
     has_network: Leaf<bool>,
     has_filesystem: Leaf<bool>,
     has_diskio: Leaf<bool>,
+    has_custom_metrics: Leaf<bool>,
     labels: Leaf<Map<Cow<'a, str>>>,
     custom_metrics: List<CustomSpec<'a>>,
 }
@@ -160,10 +161,19 @@ struct Disk<'a> {
     device: Text<'a>,
     major: Leaf<u64>,
     minor: Leaf<u64>,
-    stats: Leaf<Map<u64>>,
+    stats: Child<DiskBytes>,
     /// `major:minor`, filled in after reading where there is no name.
     #[serde(skip)]
     numbers: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct DiskBytes {
+    #[serde(rename = "Read")]
+    read: Leaf<u64>,
+    #[serde(rename = "Write")]
+    write: Leaf<u64>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -220,14 +230,15 @@ pub fn decode(body: &[u8]) -> Result<Stats<'_>, StatsError> {
     for info in stats.0.iter_mut().filter_map(Leaf::get_mut) {
         info.0.name_disks();
     }
-    let told = stats.0.iter().filter_map(Leaf::get).any(|Object(info)| info.sample().is_some());
+    let told = stats.0.iter().filter_map(Leaf::get).any(|Object(info)| info.sample(&mut 0).is_some());
     if told { Ok(stats) } else { Err(StatsError::NotStats) }
 }
 
 impl<'a> Info<'a> {
-    /// The newest sample: the last, as Heapster took it.
-    fn sample(&self) -> Option<&Sample<'a>> {
-        self.stats.get()?.iter().rev().find_map(Leaf::get).map(|Object(sample)| sample)
+    /// The newest sample: the last, as Heapster took it. Counts those in `broken` that are of no use.
+    fn sample(&self, broken: &mut u64) -> Option<&Sample<'a>> {
+        let samples = self.stats.or_count(broken)?;
+        samples.iter().rev().find_map(|sample| sample.or_count(broken)).map(|Object(sample)| sample)
     }
 
     fn name_disks(&mut self) {

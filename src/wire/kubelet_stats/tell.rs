@@ -1,7 +1,7 @@
 //! Decoded container infos told row by row: which container is whose, which leaf is which metric. Reading the JSON is
 //! left to the module above.
 
-use super::{Child, Info, Interface, Network, Sample, Spec, Stats};
+use super::{Child, CustomValue, Info, Interface, List, Network, Sample, Spec, Stats};
 use crate::model::metric::Metric;
 use crate::model::report::{Part, Report, Subject};
 use crate::model::time::Timestamp;
@@ -59,7 +59,8 @@ impl Info<'_> {
     }
 
     fn tell<'s>(&'s self, report: &mut Report<'s>) {
-        let (Some(subject), Some(sample)) = (self.subject(), self.sample()) else { return };
+        let Some(subject) = self.subject() else { return };
+        let Some(sample) = self.sample(&mut report.broken_leaves) else { return };
         let spec = self.spec.or_count(&mut report.broken_leaves).map(|Object(spec)| spec);
         // Old bodies that do not say what they have are taken at their word for what is in them.
         let has = |flag: fn(&Spec<'_>) -> Option<bool>| spec.and_then(flag) != Some(false);
@@ -82,11 +83,11 @@ impl Info<'_> {
         if has(|spec| spec.has_network.get().copied()) {
             tell_traffic(report, &sample.network);
         }
-        if let Some(spec) = spec {
+        if let Some(spec) = spec.filter(|spec| spec.has_custom_metrics.get() != Some(&false)) {
             sample.tell_custom(report, spec);
         }
         if has(|spec| spec.has_network.get().copied()) {
-            tell_interfaces(report, subject, &sample.network);
+            sample.tell_interfaces(report, subject);
         }
         if has(|spec| spec.has_filesystem.get().copied()) {
             sample.tell_filesystems(report, subject);
@@ -105,16 +106,16 @@ impl Sample<'_> {
             let Some(name) = declared.name.get() else { continue };
             let values = self.custom_metrics.get().and_then(|all| all.0.iter().find(|(key, _)| key == name));
             let values = values.into_iter().flat_map(|(_, values)| values).filter_map(Leaf::get);
-            let Some(Object(newest)) = values.max_by_key(|Object(value)| value.timestamp.get().copied())
-            else {
-                continue;
-            };
+            let at = |value: &Object<CustomValue>| value.0.timestamp.get().copied();
+            // Of several as new the first, as Heapster took it.
+            let newest = values.reduce(|best, value| if at(value) > at(best) { value } else { best });
+            let Some(Object(newest)) = newest else { continue };
             let number = match declared.format.get().map(|format| &**format) {
-                Some("int") => newest.int_value.get(),
-                Some("float") => newest.float_value.get(),
-                _ => None,
+                Some("int") => &newest.int_value,
+                Some("float") => &newest.float_value,
+                _ => continue,
             };
-            if let Some(number) = number {
+            if let Some(number) = number.or_count(&mut report.broken_leaves) {
                 report.push_custom(name, *number);
             }
         }
@@ -134,7 +135,7 @@ impl Sample<'_> {
     }
 
     fn tell_filesystems<'s>(&'s self, report: &mut Report<'s>, subject: Subject<'s>) {
-        for Object(fs) in self.filesystem.get().into_iter().flatten().filter_map(Leaf::get) {
+        for Object(fs) in elements(&self.filesystem, report) {
             let Some(device) = fs.device.get() else { continue };
             report.begin(subject, Part::Resource("", device));
             value(report, Metric::FilesystemUsage, &fs.usage);
@@ -148,27 +149,47 @@ impl Sample<'_> {
     }
 
     fn tell_disks<'s>(&'s self, report: &mut Report<'s>, subject: Subject<'s>) {
-        let disks = self.diskio.get().and_then(|Object(io)| io.io_service_bytes.get()).into_iter().flatten();
-        for Object(disk) in disks.filter_map(Leaf::get) {
+        let Some(Object(io)) = self.diskio.or_count(&mut report.broken_leaves) else { return };
+        for Object(disk) in elements(&io.io_service_bytes, report) {
             let named = disk.device.get().map(|device| &**device).filter(|device| !device.is_empty());
             let device = named.unwrap_or(&disk.numbers);
-            let count =
-                |key: &str| disk.stats.get()?.0.iter().find(|(name, _)| name == key).map(|(_, count)| *count);
             if device.is_empty() {
                 continue;
             }
+            let Some(Object(bytes)) = disk.stats.or_count(&mut report.broken_leaves) else { continue };
             report.begin(subject, Part::Resource("", device));
-            instant(report, Metric::CpuTime, &self.timestamp);
-            for (metric, key) in [(Metric::DiskReadBytes, "Read"), (Metric::DiskWriteBytes, "Write")] {
-                if let Some(count) = count(key) {
-                    report.push(metric, count);
+            self.tell_instant(report);
+            value(report, Metric::DiskReadBytes, &bytes.read);
+            value(report, Metric::DiskWriteBytes, &bytes.write);
+        }
+    }
+
+    /// Each interface where there are several. What of them is broken was counted with their sum.
+    fn tell_interfaces<'s>(&'s self, report: &mut Report<'s>, subject: Subject<'s>) {
+        let interfaces = self.network.get().and_then(|Object(network)| network.interfaces.get());
+        let interfaces: Vec<_> = interfaces.into_iter().flatten().filter_map(Leaf::get).collect();
+        for Object(interface) in interfaces.iter().filter(|_| interfaces.len() > 1) {
+            let Some(name) = interface.name.get().filter(|name| !name.is_empty()) else { continue };
+            report.begin(subject, Part::Interface(name));
+            self.tell_instant(report);
+            for (metric, leaf) in COUNTERS.into_iter().zip(interface.counters()) {
+                if let Some(held) = leaf.get() {
+                    report.push(metric, *held);
                 }
             }
         }
     }
 
+    /// The sample's instant once more, for a row that is rated on its own.
+    fn tell_instant(&self, report: &mut Report<'_>) {
+        let at = self.timestamp.get().and_then(|at| u64::try_from(at.nanos()).ok());
+        if let Some(held) = at.filter(|nanos| *nanos > 0) {
+            report.push(Metric::CpuTime, held);
+        }
+    }
+
     fn tell_accelerators<'s>(&'s self, report: &mut Report<'s>, subject: Subject<'s>) {
-        for Object(accelerator) in self.accelerators.get().into_iter().flatten().filter_map(Leaf::get) {
+        for Object(accelerator) in elements(&self.accelerators, report) {
             let [make, model, id] = [&accelerator.make, &accelerator.model, &accelerator.id]
                 .map(|text| text.get().map(|text| &**text).unwrap_or_default());
             report.begin(subject, Part::Accelerator(make, model, id));
@@ -192,27 +213,21 @@ impl Interface<'_> {
 fn tell_traffic(report: &mut Report<'_>, network: &Child<Network<'_>>) {
     let Some(Object(network)) = network.or_count(&mut report.broken_leaves) else { return };
     let inline = [&network.rx_bytes, &network.rx_errors, &network.tx_bytes, &network.tx_errors];
-    let interfaces: Vec<_> = network.interfaces.get().into_iter().flatten().filter_map(Leaf::get).collect();
+    let interfaces = elements(&network.interfaces, report);
     for (at, (metric, inline)) in COUNTERS.into_iter().zip(inline).enumerate() {
+        let broken = &mut report.broken_leaves;
         let each =
-            interfaces.iter().filter_map(|Object(interface)| interface.counters().get(at)?.get().copied());
-        match each.reduce(u64::saturating_add) {
+            interfaces.iter().filter_map(|Object(interface)| interface.counters().get(at)?.or_count(broken));
+        match each.copied().reduce(u64::saturating_add) {
             Some(sum) => report.push(metric, sum),
             None => value(report, metric, inline),
         }
     }
 }
 
-fn tell_interfaces<'s>(report: &mut Report<'s>, subject: Subject<'s>, network: &'s Child<Network<'_>>) {
-    let interfaces = network.get().and_then(|Object(network)| network.interfaces.get()).into_iter().flatten();
-    let interfaces: Vec<_> = interfaces.filter_map(Leaf::get).collect();
-    for Object(interface) in interfaces.iter().filter(|_| interfaces.len() > 1) {
-        let Some(name) = interface.name.get().filter(|name| !name.is_empty()) else { continue };
-        report.begin(subject, Part::Interface(name));
-        for (metric, leaf) in COUNTERS.into_iter().zip(interface.counters()) {
-            value(report, metric, leaf);
-        }
-    }
+fn elements<'s, T>(list: &'s List<T>, report: &mut Report<'_>) -> Vec<&'s Object<T>> {
+    let broken = &mut report.broken_leaves;
+    list.or_count(broken).into_iter().flatten().filter_map(|element| element.or_count(broken)).collect()
 }
 
 fn value(report: &mut Report<'_>, metric: Metric, leaf: &Leaf<u64>) {
