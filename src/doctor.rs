@@ -196,7 +196,7 @@ async fn kubelet(
     let (mut rows, mut broken) = (0, 0);
     let told = format.read(&body, &mut |report| (rows, broken) = (report.rows().len(), report.broken_leaves));
     match told {
-        Ok(()) if broken > 0 => (name, Err(format!("{shown}: {broken} broken numbers in its answer"))),
+        Ok(()) if broken > 0 => (name, Err(format!("{shown}: numbers in its answer are broken: {broken}"))),
         Ok(()) => (name, Ok(format!("{shown} answers {} bytes, {rows} rows, in {took} ms", body.len()))),
         Err(error) => (name, Err(format!("{shown}: {}", error.advice(&body)))),
     }

@@ -110,18 +110,20 @@ pub struct AskError(#[from] kube::Error);
 impl AskError {
     /// The error with what to do about it.
     pub fn advice(&self) -> String {
-        advice(self)
+        advice(&self.0)
     }
 }
 
 /// An error that the Kubernetes client caused, with what to do about it.
 fn advice(error: &(dyn std::error::Error + 'static)) -> String {
-    let said = chain(error);
+    let mut said = chain(error);
     let mut cause = Some(error);
     let mut code = 0;
     while let Some(error) = cause {
         if let Some(kube::Error::Api(status)) = error.downcast_ref() {
             code = status.code;
+            // The client's own text goes on with the whole object as Rust writes it.
+            said = format!("status {code}: {}", status.message);
         }
         cause = error.source();
     }

@@ -72,6 +72,10 @@ pub const OPTIONS: &[OptionLine] = &[
     OptionLine { name: "kubeletMaxBody", default: "16Mi", about: "most bytes of one answer" },
 ];
 
+/// Types of addresses that a node has (core/v1 `NodeAddressType`, and that of Kubernetes 1.0 to 1.6).
+const ADDRESS_TYPES: [&str; 6] =
+    ["InternalIP", "ExternalIP", "LegacyHostIP", "Hostname", "InternalDNS", "ExternalDNS"];
+
 /// Reads a URI.
 ///
 /// # Errors
@@ -110,7 +114,7 @@ fn kubelets(uri: &Uri) -> Result<KubeletOptions, UriError> {
     let by_name = match uri.text("kubeletServerName") {
         None | Some("ip") => false,
         Some("node") => true,
-        Some(other) => return Err(uri.bad_option("kubeletServerName", other, "is neither ip nor node")),
+        Some(other) => return Err(uri.bad_option("kubeletServerName", other, "is neither: give ip or node")),
     };
     let identity = match (uri.text("kubeletCert"), uri.text("kubeletKey")) {
         (Some(certificate), Some(key)) => Some((certificate.into(), key.into())),
@@ -157,8 +161,15 @@ fn nodes(uri: &Uri) -> Result<NodePolicy, UriError> {
         let problem = "is no list of networks: give one such as 10.0.0.0/8,fd00::/8";
         text.parse().map_err(|_| uri.bad_option("allowedAddresses", &text, problem))
     });
+    let address_types: Vec<String> =
+        list("kubeletAddressTypes").map_or(default.address_types, Iterator::collect);
+    if let Some(unknown) = address_types.iter().find(|kind| !ADDRESS_TYPES.contains(&kind.as_str())) {
+        let problem = "is no type of address: give some of InternalIP, ExternalIP, LegacyHostIP, Hostname, InternalDNS, \
+                       ExternalDNS";
+        return Err(uri.bad_option("kubeletAddressTypes", unknown, problem));
+    }
     Ok(NodePolicy {
-        address_types: list("kubeletAddressTypes").map_or(default.address_types, Iterator::collect),
+        address_types,
         rule: AddressRule { allowed: allowed.collect::<Result<_, _>>()?, loopback: false },
         port_from_status: uri.flag("kubeletPortFromStatus", false)?,
         host_id_annotation: uri.text("host_id_annotation").map(str::to_owned),

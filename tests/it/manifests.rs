@@ -12,11 +12,16 @@ use heapster::{sinks, sources};
 use serde_json::Value as Json;
 use std::collections::BTreeSet;
 
-/// Every object of every manifest.
-fn manifests() -> Vec<Json> {
+/// What is applied by default, and the folder of what may take its controller's place.
+const FOLDER: &str = "manifests";
+const INSTEAD: &str = "manifests/deployment";
+
+/// Every object of every manifest in a folder, but not below it, as `kubectl apply -f` takes them.
+fn manifests(folder: &str) -> Vec<Json> {
     let mut objects = Vec::new();
-    for entry in std::fs::read_dir(path("manifests")).unwrap() {
-        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+    let files = std::fs::read_dir(path(folder)).unwrap().map(|entry| entry.unwrap().path());
+    for file in files.filter(|path| path.is_file()) {
+        let text = std::fs::read_to_string(file).unwrap();
         objects.extend(text.split("\n---\n").map(|text| {
             let file = config::File::from_str(text, config::FileFormat::Yaml);
             config::Config::builder().add_source(file).build().unwrap().try_deserialize::<Json>().unwrap()
@@ -25,11 +30,21 @@ fn manifests() -> Vec<Json> {
     objects
 }
 
-/// The one object of a kind.
+/// The one object of a kind among those that are applied by default.
 fn object(kind: &str) -> Json {
-    let mut of_kind: Vec<Json> = manifests().into_iter().filter(|object| object["kind"] == kind).collect();
+    let mut of_kind: Vec<Json> =
+        manifests(FOLDER).into_iter().filter(|object| object["kind"] == kind).collect();
     assert_eq!(of_kind.len(), 1, "{kind}");
     of_kind.remove(0)
+}
+
+/// The two objects that run Heapster: either is applied, not both.
+fn controllers() -> [Json; 2] {
+    let instead = manifests(INSTEAD);
+    let [deployment] = &instead[..] else { panic!("one object in {INSTEAD}") };
+    assert_eq!((&deployment["kind"], &deployment["apiVersion"]), (&"Deployment".into(), &"apps/v1".into()));
+    assert!(manifests(FOLDER).iter().all(|object| object["kind"] != "Deployment"), "both would be applied");
+    [object("ReplicationController"), deployment.clone()]
 }
 
 /// What the manifest's command line makes, in an environment as Kubernetes fills it.
@@ -45,9 +60,19 @@ fn in_cluster(container: &Json) -> (Config, Vec<Source>) {
 }
 
 #[test]
-fn the_manifest_runs_what_there_is() {
-    let controller = object("ReplicationController");
+fn the_manifests_run_what_there_is() {
+    let [controller, deployment] = controllers();
     assert_eq!(controller["metadata"]["name"], "monitoring-heapster-controller");
+    assert_runs_what_there_is(&controller, &controller["spec"]["selector"]);
+    assert_eq!(deployment["metadata"]["name"], "heapster");
+    assert_eq!(deployment["spec"]["strategy"]["type"], "Recreate");
+    assert_runs_what_there_is(&deployment, &deployment["spec"]["selector"]["matchLabels"]);
+    // Whichever is applied, the same pod runs.
+    assert_eq!(controller["spec"]["template"], deployment["spec"]["template"]);
+}
+
+fn assert_runs_what_there_is(controller: &Json, selector: &Json) {
+    assert_eq!(controller["spec"]["replicas"], 1);
     let pod = &controller["spec"]["template"]["spec"];
     let [container] = &pod["containers"].as_array().unwrap()[..] else { panic!("one container") };
     assert_eq!(container["name"], "heapster");
@@ -68,9 +93,7 @@ fn the_manifest_runs_what_there_is() {
     assert_eq!(service["ports"][0]["targetPort"], config.listen.port());
     let labels = serde_json::json!({ "name": "heapster" });
     let template = &controller["spec"]["template"]["metadata"]["labels"];
-    assert!(
-        [&service["selector"], &controller["spec"]["selector"], template].iter().all(|each| **each == labels)
-    );
+    assert!([&service["selector"], selector, template].iter().all(|each| **each == labels));
 
     assert_eq!(pod["enableServiceLinks"], false);
     assert!(pod["terminationGracePeriodSeconds"].as_u64().unwrap() > config.shutdown_grace.as_secs());
@@ -96,7 +119,7 @@ fn the_rights_are_what_is_asked_for() {
     for (group, plural) in [kind::<ApiNode>(), kind::<ApiPod>(), kind::<ApiNamespace>()] {
         asked.extend(["get", "list", "watch"].map(|verb| (group.clone(), plural.clone(), verb.to_owned())));
     }
-    let controller = object("ReplicationController");
+    let [controller, deployment] = controllers();
     let pod = &controller["spec"]["template"]["spec"];
     for source in in_cluster(&pod["containers"][0]).1 {
         // The kubelet asks the API server whether its node's subresource of this name may be read.
@@ -126,6 +149,8 @@ fn the_rights_are_what_is_asked_for() {
     assert_eq!(binding["roleRef"]["name"], role["metadata"]["name"]);
     let subject = &binding["subjects"][0];
     assert_eq!((&subject["name"], &subject["namespace"]), (&account["name"], &account["namespace"]));
-    assert_eq!(pod["serviceAccountName"], account["name"]);
-    assert_eq!(controller["metadata"]["namespace"], account["namespace"]);
+    for each in [controller, deployment] {
+        assert_eq!(each["metadata"]["namespace"], account["namespace"]);
+        assert_eq!(each["spec"]["template"]["spec"]["serviceAccountName"], account["name"]);
+    }
 }

@@ -12,40 +12,28 @@ use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// What a real API server said.
 fn recorded(name: &str) -> String {
-    let path = format!("{}/tests/data/api-server/{name}", env!("CARGO_MANIFEST_DIR"));
-    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
+    std::fs::read_to_string(format!("{}/tests/data/api-server/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
 }
 
 /// A node whose kubelet is at the address that ends in `last`.
 fn node(name: &str, last: u8) -> Value {
-    json!({
-        "metadata": {"name": name, "uid": name},
-        "status": {
-            "addresses": [{"type": "InternalIP", "address": address(last).to_string()}],
-            "conditions": [{"type": "Ready", "status": "True"}],
-        },
-    })
-}
-
-fn address(last: u8) -> IpAddr {
-    [127, 80, 0, last].into()
+    let addresses = json!([{"type": "InternalIP", "address": format!("127.80.0.{last}")}]);
+    json!({"metadata": {"name": name, "uid": name}, "status": {"addresses": addresses}})
 }
 
 fn pod(at: usize) -> Value {
-    let containers = json!([{"name": "main"}]);
-    json!({
-        "metadata": {"namespace": "shop", "name": format!("pod-{at:04}"), "uid": at.to_string()},
-        "spec": {"nodeName": "a", "containers": containers},
-    })
+    let meta = json!({"namespace": "shop", "name": format!("pod-{at:04}"), "uid": at.to_string()});
+    json!({"metadata": meta, "spec": {"nodeName": "a", "containers": [{"name": "main"}]}})
 }
 
-/// An API server with nodes a, b and c and so many pods.
+/// An API server with nodes a, b and c and so many pods. It ends with the test's actix system.
 fn api_server(pods: usize) -> ApiServer {
     let api = ApiServer::start().unwrap();
     api.fill(Kind::Node, [("a", 1), ("b", 2), ("c", 3)].into_iter().map(|(name, last)| node(name, last)));
@@ -55,24 +43,19 @@ fn api_server(pods: usize) -> ApiServer {
 
 /// The queries with which lists, or watches, of a kind were asked for.
 fn asked(api: &ApiServer, kind: &str, watch: bool) -> Vec<BTreeMap<String, String>> {
-    let path = format!("/api/v1/{kind}");
-    let queries = api.requests().into_iter().filter(|seen| seen.path == path);
-    let queries =
-        queries.map(|seen| url::form_urlencoded::parse(seen.query.as_bytes()).into_owned().collect());
-    queries.filter(|query: &BTreeMap<_, _>| query.contains_key("watch") == watch).collect()
+    let mut seen = api.requests();
+    seen.retain(|seen| seen.path == format!("/api/v1/{kind}") && seen.query.contains("watch=") == watch);
+    let parsed = |query: &str| url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+    seen.iter().map(|seen| parsed(&seen.query)).collect()
 }
 
-fn lists(api: &ApiServer, kind: &str) -> usize {
-    asked(api, kind, false).len()
-}
-
-fn watches(api: &ApiServer, kind: &str) -> usize {
-    asked(api, kind, true).len()
+fn lists(api: &ApiServer) -> [usize; 3] {
+    KINDS.map(|kind| asked(api, kind, false).len())
 }
 
 /// The version that the last watch of nodes began at.
 fn begun_at(api: &ApiServer) -> String {
-    asked(api, "nodes", true).last().map(|query| query["resourceVersion"].clone()).unwrap_or_default()
+    asked(api, "nodes", true).pop().map(|query| query["resourceVersion"].clone()).unwrap_or_default()
 }
 
 /// What a client was told so far.
@@ -84,8 +67,6 @@ struct Heard {
     /// The pods of the list that is under way, and of every list that was finished.
     listing: Vec<String>,
     listed: Vec<Vec<String>>,
-    /// The fewest pods known since they were first.
-    fewest: Option<usize>,
     failures: Vec<(&'static str, String)>,
 }
 
@@ -96,21 +77,15 @@ impl Heard {
 
     fn take(&mut self, told: Told) {
         let before = self.nodes();
+        match &told {
+            Told::Pod(Change::ListBegins) => self.listing.clear(),
+            Told::Pod(Change::Listed(pod)) => self.listing.push(pod.name.to_string()),
+            Told::Pod(Change::ListDone) => self.listed.push(std::mem::take(&mut self.listing)),
+            _ => {}
+        }
         match told {
             Told::Node(change) => self.inventory.node(change),
-            Told::Pod(change) => {
-                match &change {
-                    Change::ListBegins => self.listing.clear(),
-                    Change::Listed(pod) => self.listing.push(pod.name.to_string()),
-                    Change::ListDone => self.listed.push(std::mem::take(&mut self.listing)),
-                    _ => {}
-                }
-                self.inventory.pod(change);
-                if !self.listed.is_empty() {
-                    let pods = self.pods();
-                    self.fewest = Some(self.fewest.map_or(pods, |fewest| fewest.min(pods)));
-                }
-            }
+            Told::Pod(change) => self.inventory.pod(change),
             Told::Namespace(change) => self.inventory.namespace(change),
             Told::Failed(kind, why) => self.failures.push((kind, why)),
         }
@@ -119,37 +94,25 @@ impl Heard {
         self.moves.extend(before.difference(&after).map(|name| format!("-{name}")));
     }
 
-    fn pods(&self) -> usize {
-        self.inventory.counts().1
-    }
-
     fn failed(&self, kind: &str) -> usize {
         self.failures.iter().filter(|(failed, _)| *failed == kind).count()
     }
 }
 
-/// A client that follows the watches of `api`, once it knows all that is there.
-async fn follow(api: &ApiServer) -> Rc<RefCell<Heard>> {
+/// An API server, and a client that follows its watches and knows all that is there.
+async fn follow(pods: usize) -> (ApiServer, Rc<RefCell<Heard>>) {
+    let api = api_server(pods);
     let login = Login::Bare { server: api.url().parse().unwrap(), insecure: false, mounted_token: false };
-    let mut told = kubernetes::ApiServer::new(&login).await.unwrap().watch(NodePolicy::default(), None);
+    let told = kubernetes::ApiServer::new(&login).await.unwrap().watch(NodePolicy::default(), None);
     let heard = Rc::new(RefCell::new(Heard::default()));
     let hears = heard.clone();
-    rt::spawn(async move {
-        while let Some(told) = told.next().await {
-            hears.borrow_mut().take(told);
-        }
-    });
-    known(&heard, "everything", |heard| heard.inventory.is_complete()).await;
-    until("all three watches", async || {
-        ["nodes", "pods", "namespaces"].iter().all(|kind| watches(api, kind) > 0).then_some(())
-    })
-    .await;
-    assert_eq!(heard.borrow().moves, ["+a", "+b", "+c"]);
-    heard
-}
-
-async fn known(heard: &Rc<RefCell<Heard>>, what: &str, is: impl Fn(&Heard) -> bool) {
-    until(what, async || is(&heard.borrow()).then_some(())).await;
+    rt::spawn(told.for_each(move |told| std::future::ready(hears.borrow_mut().take(told))));
+    let watched = || KINDS.iter().all(|kind| !asked(&api, kind, true).is_empty());
+    until("all", async || (heard.borrow().inventory.is_complete() && watched()).then_some(())).await;
+    // The server ends every watch by then, so that a longer silence is a hung connection and not an idle cluster.
+    let ends = |kind: &str| asked(&api, kind, true)[0]["timeoutSeconds"].parse::<u64>().unwrap();
+    assert!(KINDS.iter().all(|kind| (1..300).contains(&ends(kind))));
+    (api, heard)
 }
 
 /// Lets so many seconds pass for the client. The server keeps time on a thread of its own, so that after each a moment
@@ -159,78 +122,79 @@ async fn pass(seconds: u64) {
         tokio::time::pause();
         tokio::time::advance(Duration::from_secs(1)).await;
         tokio::time::resume();
-        tokio::time::sleep(Duration::from_millis(3)).await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 
-/// Node b goes and node d comes while no watch tells of it; the server forgets the log.
-fn change_unseen(api: &ApiServer) {
-    api.delete(Kind::Node, None, "b").unwrap();
-    api.apply(Kind::Node, node("d", 4));
-    api.compact(Kind::Node);
+/// Waits until something is known, ten minutes at most as the client sees it.
+async fn known(heard: &Rc<RefCell<Heard>>, what: &str, is: impl Fn(&Heard) -> bool) {
+    let mut seconds = 0..600;
+    while !is(&heard.borrow()) {
+        let last = heard.borrow().failures.last().cloned();
+        assert!(seconds.next().is_some(), "waited in vain for: {what}; last failure: {last:?}");
+        pass(1).await;
+    }
 }
 
+const KINDS: [&str; 3] = ["nodes", "pods", "namespaces"];
+
+/// The moves of nodes once it is known that d came and b went.
 const CHANGED: [&str; 5] = ["+a", "+b", "+c", "+d", "-b"];
+
+fn change(api: &ApiServer) {
+    api.apply(Kind::Node, node("d", 4));
+    api.delete(Kind::Node, None, "b").unwrap();
+}
+
+/// Waits until the change is known: once each, and nothing else was lost meanwhile.
+async fn changed(heard: &Rc<RefCell<Heard>>) {
+    known(heard, "the change", |heard| heard.moves == CHANGED).await;
+}
+
+/// The watch of nodes expires while something changes; that `heals` before the change can be known, or not.
+async fn expires(how: &[Fault], heals: bool) -> String {
+    let (api, heard) = follow(3).await;
+    api.set_fault(Kind::Node, Fault::HangStream);
+    change(&api);
+    api.compact(Kind::Node);
+    how.iter().for_each(|fault| api.set_fault(Kind::Node, fault.clone()));
+    if heals {
+        known(&heard, "the failure", |heard| heard.failed("nodes") > 0).await;
+        api.set_fault(Kind::Node, Fault::None);
+    }
+    changed(&heard).await;
+    let why = format!("{:?}", heard.borrow().failures);
+    assert!(!why.contains("certificate"), "bad advice: {why}");
+    assert_eq!((lists(&api)[1], heard.borrow().failed("pods")), (1, 0), "pods had nothing to do with it");
+    api.set_fault(Kind::Node, Fault::None);
+    api.delete(Kind::Node, None, "d").unwrap();
+    known(&heard, "what the watch after the list tells", |heard| heard.moves[5..] == ["-d"]).await;
+    why
+}
 
 #[actix_web::test]
 async fn a_watch_that_expires_inside_a_200_lists_anew() {
-    // An open watch, then one that begins too far back.
-    for new in [false, true] {
-        let api = api_server(3);
-        let heard = follow(&api).await;
-        api.set_fault(Kind::Node, Fault::HangStream);
-        change_unseen(&api);
-        if new {
-            let body = recorded("410_watch_nodes_too_old.json");
-            api.set_fault(Kind::Node, Fault::CutStreams);
-            api.set_fault(Kind::Node, Fault::Status(200, body));
-        } else {
-            api.set_fault(Kind::Node, Fault::ExpireInStream);
-        }
-        known(&heard, "the failure", |heard| heard.failed("nodes") > 0).await;
-        api.set_fault(Kind::Node, Fault::None);
-        known(&heard, "what changed meanwhile", |heard| heard.moves == CHANGED).await;
-        let (kind, why) = heard.borrow().failures[0].clone();
-        assert!(kind == "nodes" && why.contains("too old resource version"), "{kind}: {why}");
-        assert!(!new || why.contains("too old resource version: 1 (3)"), "{why}");
-        assert_eq!(
-            (lists(&api, "pods"), heard.borrow().failed("pods")),
-            (1, 0),
-            "pods had nothing to do with it"
-        );
-        // The watch after the list works.
-        api.delete(Kind::Node, None, "d").unwrap();
-        known(&heard, "d gone", |heard| heard.moves.last().unwrap() == "-d").await;
-        assert_eq!(heard.borrow().moves.len(), CHANGED.len() + 1);
-        api.stop().await;
-    }
+    expires(&[Fault::ExpireInStream], true).await;
+    let recorded = Fault::Status(200, recorded("410_watch_nodes_too_old.json"));
+    let why = expires(&[Fault::CutStreams, recorded], true).await;
+    assert!(why.contains("too old resource version: 1 (3)"), "{why}");
 }
 
 #[actix_web::test]
 async fn a_watch_that_expires_as_a_status_lists_anew() {
-    let api = api_server(3);
-    let heard = follow(&api).await;
-    let before = lists(&api, "nodes");
-    api.set_fault(Kind::Node, Fault::HangStream);
-    change_unseen(&api);
-    api.set_fault(Kind::Node, Fault::CutStreams);
-    api.set_fault(Kind::Node, Fault::ExpireAsStatus);
+    // In the recorded words every list fails too, so that these must be over before there can be a list.
+    let recorded = Fault::Status(410, recorded("410_list_exact_compacted_revision.json"));
+    expires(&[Fault::CutStreams, recorded], true).await;
     // The old version stays expired: only a new list helps.
-    known(&heard, "what changed meanwhile", |heard| heard.moves == CHANGED).await;
-    assert!(lists(&api, "nodes") > before);
-    api.set_fault(Kind::Node, Fault::None);
-    api.delete(Kind::Node, None, "d").unwrap();
-    known(&heard, "d gone", |heard| heard.moves.last().unwrap() == "-d").await;
-    api.stop().await;
+    expires(&[Fault::CutStreams, Fault::ExpireAsStatus], false).await;
 }
 
 #[actix_web::test]
 async fn lists_of_many_pages_name_everything_once() {
-    let api = api_server(1_203);
-    let heard = follow(&api).await;
-    let pages = asked(&api, "pods", false);
-    assert_eq!(pages.iter().map(|query| query["limit"].as_str()).collect::<Vec<_>>(), ["500"; 3]);
-    assert_eq!(pages.iter().filter(|query| query.contains_key("continue")).count(), 2);
+    let (api, heard) = follow(1_203).await;
+    let pages: Vec<_> =
+        asked(&api, "pods", false).iter().map(|asked| asked.contains_key("continue")).collect();
+    assert_eq!(pages, [false, true, true]);
     let names: Vec<String> = (0..1_203).map(|at| format!("pod-{at:04}")).collect();
     assert_eq!(heard.borrow().listed, [names.clone()]);
     // Every continued page of the next list has expired, then every page, in the recorded words.
@@ -242,172 +206,117 @@ async fn lists_of_many_pages_name_everything_once() {
         api.set_fault(Kind::Pod, fault);
         known(&heard, "the list's failures", |heard| heard.failed("pods") > failed + 2).await;
         api.delete(Kind::Pod, Some("shop"), &names[at]).unwrap();
-        assert_eq!(heard.borrow().pods(), 1_203 - at, "a list that was not finished took something away");
+        assert_eq!(heard.borrow().inventory.counts().1, 1_203 - at, "lost by an unfinished list");
         assert!(heard.borrow().failures.last().unwrap().1.contains("continue parameter is too old"));
         api.set_fault(Kind::Pod, Fault::None);
         known(&heard, "the next list", |heard| heard.listed.len() == at + 2).await;
         assert_eq!(heard.borrow().listed[at + 1], names[at + 1..]);
-        known(&heard, "what is left", |heard| heard.pods() == 1_202 - at).await;
+        known(&heard, "what is left", |heard| heard.inventory.counts().1 == 1_202 - at).await;
     }
-    assert_eq!(heard.borrow().fewest, Some(1_201));
-    let collector = Collector::start(&[&source(&api, 1)]).await;
-    until("the count", async || {
-        let counted = collector.counted(&["heapster_pods{"]).await;
-        assert!(counted == 0.0 || counted == 1_201.0, "{counted} pods");
-        (counted > 0.0).then_some(())
-    })
-    .await;
-    collector.running.stop().await;
-    api.stop().await;
+    let (_api, _kubelets, collector) = scraping(1_203, Fault::None).await;
+    assert_eq!(collector.counted(&["heapster_pods{"]).await, 1_203.0);
 }
 
 #[actix_web::test]
 async fn cut_watches_go_on_where_they_were() {
-    let api = api_server(3);
-    let heard = follow(&api).await;
-    let mut expected: Vec<String> = ["+a", "+b", "+c"].map(str::to_owned).into();
+    let (api, heard) = follow(3).await;
+    let mut expected = heard.borrow().moves.clone();
     for round in 0..5 {
         let name = format!("n{round}");
-        // What is told before, in and after the cut.
+        // Something before the cut, something after it.
         api.apply(Kind::Node, node(&name, 4));
         api.set_fault_for_all(Fault::CutStreams);
-        let version = api.delete(Kind::Node, None, &name).unwrap();
+        let version = api.delete(Kind::Node, None, &name).unwrap().to_string();
         expected.extend([format!("+{name}"), format!("-{name}")]);
         known(&heard, "the change", |heard| heard.moves == expected).await;
         api.set_fault(Kind::Node, Fault::CutStreams);
-        until("a watch from there", async || (begun_at(&api) == version.to_string()).then_some(())).await;
+        known(&heard, "a watch from there on", |_| begun_at(&api) == version).await;
     }
-    for kind in ["nodes", "pods", "namespaces"] {
-        assert_eq!(lists(&api, kind), 1, "a cut watch of {kind} needs no new list");
-    }
-    assert_eq!(heard.borrow().failures, []);
-    api.stop().await;
-}
-
-#[actix_web::test]
-async fn watches_that_end_at_once_are_not_asked_for_without_a_pause() {
-    let api = api_server(3);
-    let heard = follow(&api).await;
-    api.set_fault(Kind::Node, Fault::CutStreams);
-    api.set_fault(Kind::Node, Fault::Status(200, String::new()));
-    let before = watches(&api, "nodes");
-    until("a watch that ended", async || (watches(&api, "nodes") > before).then_some(())).await;
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    let in_a_second = watches(&api, "nodes") - before;
-    api.set_fault(Kind::Node, Fault::None);
-    assert!(in_a_second < 20, "{in_a_second} watches in a second");
-    api.apply(Kind::Node, node("d", 4));
-    known(&heard, "d", |heard| heard.moves == ["+a", "+b", "+c", "+d"]).await;
-    api.stop().await;
+    assert_eq!(lists(&api), [1; 3], "a cut watch needs no new list");
 }
 
 #[actix_web::test]
 async fn bookmarks_move_a_watch_on() {
-    let api = api_server(3);
-    let heard = follow(&api).await;
-    (3..20).for_each(|at| drop(api.apply(Kind::Pod, pod(at))));
-    let version = api.resource_version().to_string();
-    assert_ne!(begun_at(&api), version);
+    let (api, heard) = follow(3).await;
+    let version = (3..20).map(|at| api.apply(Kind::Pod, pod(at))).last().unwrap().to_string();
     // Whether a bookmark has come cannot be seen before the next watch: a bookmark and a cut in turns.
-    let mut turn = 0;
-    until("a watch from the bookmark on", async || {
-        turn += 1;
-        if turn % 2 == 1 {
-            api.send_bookmarks()
-        } else {
-            api.set_fault(Kind::Node, Fault::CutStreams)
-        }
-        (begun_at(&api) == version).then_some(())
-    })
-    .await;
+    for _ in 0..10 {
+        api.send_bookmarks();
+        pass(10).await;
+        api.set_fault(Kind::Node, Fault::CutStreams);
+        pass(10).await;
+    }
+    assert_eq!(begun_at(&api), version);
     // From before the bookmark this would be a new list.
     api.compact(Kind::Node);
     api.set_fault(Kind::Node, Fault::CutStreams);
-    api.apply(Kind::Node, node("d", 4));
-    known(&heard, "d", |heard| heard.moves == ["+a", "+b", "+c", "+d"]).await;
-    assert_eq!((lists(&api, "nodes"), heard.borrow().failures.len()), (1, 0));
-    // The recorded watch ends with a bookmark of version 885.
+    change(&api);
+    changed(&heard).await;
+    assert_eq!((lists(&api), heard.borrow().failed("nodes")), ([1; 3], 0));
+    // The recorded watch begins with nodes of versions 635 and 377 and a bookmark of 818.
+    let lines = recorded("watch_nodes.jsonl").split_inclusive('\n').take(3).collect();
     api.set_fault(Kind::Node, Fault::CutStreams);
-    api.set_fault(Kind::Node, Fault::Status(200, recorded("watch_nodes.jsonl")));
-    until("a watch from the recorded bookmark on", async || (begun_at(&api) == "885").then_some(())).await;
-    assert_eq!(heard.borrow().moves[4..], ["+node-a", "+node-b"]);
-    assert_eq!(heard.borrow().failures, []);
-    api.stop().await;
+    api.set_fault(Kind::Node, Fault::Status(200, lines));
+    known(&heard, "a watch from the recorded bookmark on", |_| begun_at(&api) == "818").await;
+    assert_eq!(heard.borrow().moves[5..], ["+node-a", "+node-b"]);
+}
+
+/// Nodes are asked for so often while the server has one fault; after that all is well.
+async fn repeats(times: RangeInclusive<usize>, seconds: u64, watch: bool, fault: Fault) {
+    let (api, heard) = follow(3).await;
+    if !watch {
+        api.set_fault(Kind::Node, Fault::ExpireInStream);
+        known(&heard, "the watch's end", |heard| heard.failed("nodes") > 0).await;
+    } else if fault != Fault::HangStream {
+        api.set_fault(Kind::Node, Fault::CutStreams);
+    }
+    let before = asked(&api, "nodes", watch).len();
+    api.set_fault(Kind::Node, fault.clone());
+    change(&api);
+    pass(seconds).await;
+    let repeated = asked(&api, "nodes", watch).len() - before;
+    assert!(times.contains(&repeated), "{repeated} times in {seconds} s of {fault:?}, watch: {watch}");
+    assert_eq!(heard.borrow().moves, CHANGED[..3], "something was lost");
+    api.set_fault(Kind::Node, Fault::None);
+    changed(&heard).await;
 }
 
 #[actix_web::test]
-async fn a_watch_that_hangs_is_given_up_within_five_minutes() {
-    let api = api_server(3);
-    let heard = follow(&api).await;
-    for kind in ["nodes", "pods", "namespaces"] {
-        // The server ends every watch by then, so that a longer silence is a hung connection and not an idle cluster.
-        let query = asked(&api, kind, true).pop().unwrap();
-        let timeout: u64 = query["timeoutSeconds"].parse().unwrap();
-        assert!((1..300).contains(&timeout), "{kind}: {timeout} s");
-    }
-    api.set_fault(Kind::Node, Fault::HangStream);
-    change_unseen(&api);
-    let before = watches(&api, "nodes");
-    pass(300).await;
-    until("another watch", async || (watches(&api, "nodes") > before).then_some(())).await;
-    assert_eq!(heard.borrow().moves, ["+a", "+b", "+c"]);
-    api.set_fault(Kind::Node, Fault::CutStreams);
-    known(&heard, "what changed meanwhile", |heard| heard.moves == CHANGED).await;
-    api.stop().await;
+async fn a_watch_that_goes_silent_is_given_up_within_five_minutes() {
+    repeats(1..=1, 300, true, Fault::HangStream).await;
 }
 
 #[actix_web::test]
 async fn requests_that_are_never_answered_are_given_up() {
-    for (what, watch) in [("a watch", true), ("a list", false)] {
-        let api = api_server(3);
-        let heard = follow(&api).await;
-        let count = || asked(&api, "nodes", watch).len();
-        let before = count();
-        change_unseen(&api);
-        if watch {
-            api.set_fault(Kind::Node, Fault::CutStreams);
-        } else {
-            api.set_fault(Kind::Node, Fault::ExpireInStream);
-            known(&heard, "the failure", |heard| heard.failed("nodes") > 0).await;
-        }
-        api.set_fault(Kind::Node, Fault::HangHeaders);
-        until(what, async || (count() > before).then_some(())).await;
-        pass(600).await;
-        assert!(count() > before + 1, "{what} without an answer was waited for longer than ten minutes");
-        api.set_fault(Kind::Node, Fault::None);
-        pass(600).await;
-        known(&heard, "what changed meanwhile", |heard| heard.moves == CHANGED).await;
-        api.stop().await;
-    }
+    repeats(2..=20, 600, true, Fault::HangHeaders).await;
+    repeats(2..=20, 600, false, Fault::HangHeaders).await;
+    repeats(2..=20, 600, false, Fault::HangStream).await;
+}
+
+#[actix_web::test]
+async fn requests_that_fail_are_repeated_with_growing_pauses() {
+    let broken = Fault::Status(500, recorded("500_bad_watch_resourceVersion.json"));
+    repeats(3..=16, 120, true, broken.clone()).await;
+    repeats(3..=16, 120, false, broken).await;
+}
+
+#[actix_web::test]
+async fn watches_that_end_at_once_are_repeated_with_pauses() {
+    repeats(3..=120, 120, true, Fault::Status(200, String::new())).await;
 }
 
 #[actix_web::test]
 async fn a_server_away_for_a_minute_is_asked_with_growing_pauses() {
-    let api = api_server(3);
-    let heard = follow(&api).await;
+    let (api, heard) = follow(3).await;
     api.stop().await;
-    change_unseen(&api);
+    change(&api);
+    api.compact(Kind::Node);
     pass(60).await;
-    assert_eq!((heard.borrow().moves.len(), heard.borrow().pods()), (3, 3), "something was lost");
-    for kind in ["nodes", "pods", "namespaces"] {
-        let failed = heard.borrow().failed(kind);
-        assert!((3..=8).contains(&failed), "{kind}: {failed} attempts");
-    }
+    assert_eq!(heard.borrow().inventory.counts(), (3, 3, 0), "something was lost");
+    let failed = KINDS.map(|kind| heard.borrow().failed(kind));
+    assert!(failed.iter().all(|failed| (3..=8).contains(failed)), "{failed:?} attempts");
     api.start_at(api.port()).unwrap();
-    pass(120).await;
-    known(&heard, "what changed meanwhile", |heard| heard.moves == CHANGED).await;
-    assert_eq!(heard.borrow().fewest, Some(3));
-    // So it is where lists fail.
-    api.set_fault(Kind::Node, Fault::ExpireInStream);
-    let failed = heard.borrow().failed("nodes");
-    known(&heard, "the failure", |heard| heard.failed("nodes") > failed).await;
-    let before = lists(&api, "nodes");
-    api.set_fault(Kind::Node, Fault::Status(500, recorded("500_bad_watch_resourceVersion.json")));
-    pass(120).await;
-    let attempts = lists(&api, "nodes") - before;
-    assert!((3..=16).contains(&attempts), "{attempts} lists that failed in two minutes");
-    assert_eq!(heard.borrow().moves, CHANGED);
-    api.stop().await;
+    changed(&heard).await;
 }
 
 /// A summary that says at which address it was asked.
@@ -418,33 +327,43 @@ fn summary(ask: &KubeletRequest) -> KubeletAnswer {
     KubeletAnswer::json(json!({"node": {"memory": {"usageBytes": usage}}, "pods": [pod]}).to_string())
 }
 
-fn kubelets() -> Kubelets {
-    Kubelets::start(&[1, 2, 3, 4].map(address), Arc::new(summary)).unwrap()
+fn addresses() -> [IpAddr; 4] {
+    [1, 2, 3, 4].map(|last| [127, 80, 0, last].into())
 }
 
-fn source(api: &ApiServer, port: u16) -> String {
-    format!("--source=kubernetes.summary_api:{}?inClusterConfig=false&kubeletPort={port}", api.url())
+/// A collector that scrapes nodes a, b and c of an API server that may refuse to tell of pods.
+async fn scraping(pods: usize, refusal: Fault) -> (ApiServer, Kubelets, Collector) {
+    let api = api_server(pods);
+    api.set_fault(Kind::Pod, refusal);
+    let kubelets = Kubelets::start(&addresses(), Arc::new(summary)).unwrap();
+    let (url, port) = (api.url(), kubelets.port());
+    let source = format!("--source=kubernetes.summary_api:{url}?inClusterConfig=false&kubeletPort={port}");
+    let collector = Collector::start(&[&source]).await;
+    let asked = until("every kubelet asked", async || {
+        addresses()[..3].iter().all(|address| kubelets.requests(*address) > 0).then_some(())
+    });
+    // Pods are waited for five seconds, the first answers are spread over two, the rest is slack.
+    tokio::time::timeout(Duration::from_secs(9), asked).await.unwrap();
+    until("all of them", async || (collector.list("nodes").await == ["a", "b", "c"]).then_some(())).await;
+    (api, kubelets, collector)
 }
 
 /// The nodes that each window of 5 s has, as the sum of what their pods use.
 async fn sums(collector: &Collector) -> Vec<u64> {
     let points = collector.series("metrics/memory/usage").await;
-    let seconds: Vec<i64> = points
-        .iter()
-        .map(|(stamp, ..)| chrono::DateTime::parse_from_rfc3339(stamp).unwrap().timestamp())
-        .collect();
-    assert!(seconds.windows(2).all(|pair| pair[1] - pair[0] == 5), "a window is missing: {points:?}");
+    let second = |stamp: &str| chrono::DateTime::parse_from_rfc3339(stamp).unwrap().timestamp();
+    let whole = points.windows(2).all(|pair| second(&pair[1].0) - second(&pair[0].0) == 5);
+    assert!(whole, "a window is missing: {points:?}");
     points.into_iter().map(|(_, sum, _)| sum).collect()
 }
 
 #[actix_web::test]
 async fn scraping_goes_on_while_the_server_is_away() {
-    let (api, kubelets) = (api_server(3), kubelets());
-    let collector = Collector::start(&[&source(&api, kubelets.port())]).await;
-    until("a window of all", async || (collector.list("nodes").await == ["a", "b", "c"]).then_some(())).await;
-    let requests = || [1, 2, 3, 4].map(|last| kubelets.requests(address(last)));
+    let (api, kubelets, collector) = scraping(3, Fault::None).await;
+    let requests = || addresses().map(|address| kubelets.requests(address));
     api.stop().await;
-    change_unseen(&api);
+    change(&api);
+    api.compact(Kind::Node);
     let before = requests();
     until("two rounds more", async || {
         assert_eq!(collector.list("nodes").await, ["a", "b", "c"]);
@@ -453,56 +372,29 @@ async fn scraping_goes_on_while_the_server_is_away() {
         (0..3).all(|at| requests()[at] >= before[at] + 2).then_some(())
     })
     .await;
-    let windows = sums(&collector).await;
-    assert!(windows.len() >= 2 && windows.iter().all(|sum| *sum == 1 + 2 + 3), "{windows:?}");
+    assert_eq!(sums(&collector).await.iter().filter(|sum| **sum != 1 + 2 + 3).count(), 0);
     assert!(collector.counted(&["heapster_watch_failures_total{", "nodes"]).await >= 1.0);
     assert_eq!(requests()[3], 0, "nobody can know of d");
     api.start_at(api.port()).unwrap();
     until("d instead of b", async || (collector.list("nodes").await == ["a", "c", "d"]).then_some(())).await;
     until("their sum", async || sums(&collector).await.ends_with(&[1 + 3 + 4]).then_some(())).await;
-    // Nobody was ever asked more than once a window, besides the first time.
-    let windows = sums(&collector).await;
-    let most = windows.len() as u64 + 2;
-    assert!(requests().iter().all(|asked| *asked <= most), "{:?} in {most} windows", requests());
     // b may still be in the window in which it went, d already in that one: a and c are in every one.
+    let windows = sums(&collector).await;
     assert!(windows.iter().all(|sum| [4, 6, 8, 10].contains(sum)), "{windows:?}");
-    collector.running.stop().await;
-    kubelets.stop().await;
-    api.stop().await;
 }
 
-/// Nodes are scraped where nothing can be known of pods.
-async fn pods_are_refused(status: u16, body: String) {
-    let (api, kubelets) = (api_server(7), kubelets());
-    api.set_fault(Kind::Pod, Fault::Status(status, body));
-    let collector = Collector::start(&[&source(&api, kubelets.port())]).await;
-    // Pods are waited for five seconds, the first answers are spread over two, the rest is slack.
-    let scraped = until("every kubelet asked", async || {
-        [1, 2, 3].iter().all(|last| kubelets.requests(address(*last)) > 0).then_some(())
-    });
-    tokio::time::timeout(Duration::from_secs(9), scraped).await.unwrap();
-    until("a window of all", async || (collector.list("nodes").await == ["a", "b", "c"]).then_some(())).await;
+async fn pods_are_refused(status: u16, body: &str) {
+    let (api, _kubelets, collector) = scraping(7, Fault::Status(status, recorded(body))).await;
     assert_eq!(collector.list("namespaces/shop/pods").await, ["of-1", "of-2", "of-3"]);
-    let failures = async |kind| {
-        let label = format!("kind=\"{kind}\"");
-        collector.counted(&["heapster_watch_failures_total{", &label]).await
-    };
-    assert!(failures("pods").await >= 1.0);
-    assert_eq!((failures("nodes").await, failures("namespaces").await), (0.0, 0.0));
+    let failures = async |label| collector.counted(&["heapster_watch_failures_total{", label]).await;
+    assert!(failures("kind=\"pods\"").await >= 1.0);
+    assert_eq!(failures("kind=\"pods\"").await, failures("").await, "another kind failed too");
     api.set_fault(Kind::Pod, Fault::None);
     until("the pods", async || (collector.counted(&["heapster_pods{"]).await == 7.0).then_some(())).await;
-    assert_eq!(sums(&collector).await.last(), Some(&6));
-    collector.running.stop().await;
-    kubelets.stop().await;
-    api.stop().await;
 }
 
 #[actix_web::test]
-async fn a_403_on_pods_does_not_keep_nodes_from_being_scraped() {
-    pods_are_refused(403, recorded("403_sa_nobody_list_pods.json")).await;
-}
-
-#[actix_web::test]
-async fn a_500_on_pods_does_not_keep_nodes_from_being_scraped() {
-    pods_are_refused(500, recorded("500_bad_watch_resourceVersion.json")).await;
+async fn nodes_are_scraped_where_pods_are_refused() {
+    let broken = pods_are_refused(500, "500_bad_watch_resourceVersion.json");
+    tokio::join!(pods_are_refused(403, "403_sa_nobody_list_pods.json"), broken);
 }
