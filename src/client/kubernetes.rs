@@ -34,6 +34,8 @@ pub enum Login {
         server: Option<Url>,
         /// Whether any certificate will do.
         insecure: bool,
+        /// Whether the mounted token is sent even over plain HTTP.
+        token_over_http: bool,
     },
     /// As a kubeconfig says.
     Kubeconfig(PathBuf),
@@ -330,11 +332,14 @@ impl ApiServer {
 async fn configure(login: &Login) -> Result<kube::Config, LoginError> {
     let parsed = |url: &Url| url.as_str().parse().map_err(|_| LoginError::BadServer(url.to_string()));
     match login {
-        Login::InCluster { server, insecure } => {
+        Login::InCluster { server, insecure, token_over_http } => {
             let mut config = kube::Config::incluster().map_err(LoginError::NotInCluster)?;
             if let Some(server) = server {
                 config.cluster_url = parsed(server)?;
                 config.tls_server_name = None;
+                if server.scheme() == "http" && !token_over_http {
+                    config.auth_info.token_file = None;
+                }
             }
             set_insecure(&mut config, *insecure);
             Ok(config)

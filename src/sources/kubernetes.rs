@@ -27,7 +27,7 @@ pub const OPTIONS: &[OptionLine] = &[
     OptionLine {
         name: "useServiceAccount",
         default: "false",
-        about: "send the mounted service account token, where inClusterConfig is false",
+        about: "send the mounted service account token where inClusterConfig is false, or over plain HTTP",
     },
     OptionLine {
         name: "host_id_annotation",
@@ -100,7 +100,7 @@ fn login(uri: &Uri) -> Result<Login, UriError> {
     let mounted_token = uri.flag("useServiceAccount", false)?;
     let in_cluster = uri.flag("inClusterConfig", true)?;
     match (in_cluster, uri.text("auth"), uri.config.clone()) {
-        (true, _, server) => Ok(Login::InCluster { server, insecure }),
+        (true, _, server) => Ok(Login::InCluster { server, insecure, token_over_http: mounted_token }),
         (false, Some(path), _) => Ok(Login::Kubeconfig(path.into())),
         (false, None, Some(server)) => Ok(Login::Bare { server, insecure, mounted_token }),
         (false, None, None) => Err(uri.incomplete(

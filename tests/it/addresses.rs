@@ -275,7 +275,7 @@ fn source(query: &str) -> Result<Source, String> {
 fn every_option_is_taken() {
     let plain = source("").unwrap();
     let (kubelets, nodes) = (plain.kubelets.clone(), plain.nodes.clone());
-    assert_eq!(plain.login, Login::InCluster { server: None, insecure: false });
+    assert_eq!(plain.login, Login::InCluster { server: None, insecure: false, token_over_http: false });
     assert_eq!((&*plain.name, &plain.node_selector), ("kubernetes.summary_api", &None));
     let identity = Some((PathBuf::from("/c"), PathBuf::from("/k")));
     let of_kubelets: &[(&str, KubeletOptions)] = &[
@@ -322,7 +322,10 @@ fn every_option_is_taken() {
         Some("zone in (a,b)")
     );
     assert_eq!(&*source("clusterName=here").unwrap().name, "here");
-    assert_eq!(source("insecure=true").unwrap().login, Login::InCluster { server: None, insecure: true });
+    assert_eq!(
+        source("insecure=true").unwrap().login,
+        Login::InCluster { server: None, insecure: true, token_over_http: false }
+    );
     assert_eq!(source("inClusterConfig=false&auth=/k").unwrap().login, Login::Kubeconfig("/k".into()));
     let uri = "kubernetes:https://h?inClusterConfig=0&useServiceAccount=1&insecure=1";
     let bare = sources::build(&[Uri::parse(uri, &|_| None).unwrap()]).unwrap().remove(0).login;

@@ -78,7 +78,7 @@ fn assert_runs_what_there_is(controller: &Json, selector: &Json) {
     assert_eq!(container["name"], "heapster");
     assert_eq!(container["image"], concat!("heapster:", env!("CARGO_PKG_VERSION")));
     let (config, sources) = in_cluster(container);
-    assert_eq!(sources[0].login, Login::InCluster { server: None, insecure: false });
+    assert_eq!(sources[0].login, Login::InCluster { server: None, insecure: false, token_over_http: false });
     assert!(sources[0].kubelets.https);
 
     let port = &container["ports"][0];

@@ -216,3 +216,35 @@ async fn health_tells_its_reasons() {
     collector.running.stop().await;
     simulator.stop().await;
 }
+
+#[actix_web::test]
+async fn nodes_are_chosen_and_their_kubelets_found_as_the_options_say() {
+    let api = ApiServer::start().unwrap();
+    let kubelets = Kubelets::start(&addresses(&[41, 42, 43]), Arc::new(summary)).unwrap();
+    for (name, last, zone) in [("a", 41, "east"), ("b", 42, "east"), ("c", 43, "west")] {
+        let mut object = node(name, &format!("127.79.0.{last}"), "True");
+        object["metadata"]["labels"] = json!({ "zone": zone });
+        object["status"]["daemonEndpoints"] = json!({"kubeletEndpoint": {"Port": kubelets.port()}});
+        // b claims an address at which clouds tell secrets, of a type that is preferred below.
+        if name == "b" {
+            let more = json!({"type": "ExternalIP", "address": "169.254.169.254"});
+            object["status"]["addresses"].as_array_mut().unwrap().push(more);
+        }
+        api.apply(Kind::Node, object);
+    }
+    let options = "kubeletPort=1&kubeletPortFromStatus=true&nodeSelector=zone%3Deast\
+                   &kubeletAddressTypes=ExternalIP,InternalIP&allowedAddresses=127.79.0.0/24";
+    let source = format!("--source=kubernetes.summary_api:{}?inClusterConfig=false&{options}", api.url());
+    let collector = Collector::start(&[&source]).await;
+    until("a alone", async || (collector.list("nodes").await == ["a"]).then_some(())).await;
+    let status = collector.get("/api/v1/status").await.body;
+    let status: Value = serde_json::from_str(&status).unwrap();
+    let nodes = status["clusters"][0]["nodes"].as_array().unwrap();
+    let outcomes: Vec<_> = nodes.iter().map(|node| (&node["name"], &node["outcome"])).collect();
+    assert_eq!(outcomes, [(&json!("a"), &json!("ok")), (&json!("b"), &json!("refused_address"))]);
+    assert_eq!(nodes[0]["address"], format!("127.79.0.41:{}", kubelets.port()));
+    assert!([42, 43].iter().all(|last| kubelets.requests([127, 79, 0, *last].into()) == 0));
+    collector.running.stop().await;
+    kubelets.stop().await;
+    api.stop().await;
+}
