@@ -2,6 +2,7 @@
 //! the discovery actor.
 
 use super::credentials::{Secret, TokenSource};
+use super::following::following;
 use super::kubelet::{KubeletAccess, KubeletOptions};
 use crate::model::address::NodePolicy;
 use crate::model::inventory::{Change, NamespaceFacts, NodeFacts, PodFacts};
@@ -14,8 +15,7 @@ use k8s_openapi::api::authorization::v1::{
 };
 use kube::client::ConfigExt;
 use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig};
-use kube::runtime::WatchStreamExt;
-use kube::runtime::watcher::{self, Event, watcher};
+use kube::runtime::watcher::{self, Event};
 use secrecy::ExposeSecret;
 use std::fmt;
 use std::path::PathBuf;
@@ -137,7 +137,9 @@ fn advice(error: &(dyn std::error::Error + 'static)) -> String {
             "name the cluster's CA in the kubeconfig, or give insecure=true"
         }
         _ if said.contains("refused") => "nothing listens there: look at the URL and its port",
-        _ if said.contains("Expired") => "renew the API server's certificate, or set this machine's clock",
+        _ if said.contains("peer certificate: Expired") || said.contains("certificate expired") => {
+            "renew the API server's certificate, or set this machine's clock"
+        }
         _ => return said,
     };
     format!("{said}; {fix}")
@@ -285,20 +287,17 @@ impl ApiServer {
     /// Everything that the watches of nodes, pods and namespaces tell, for ever: a watch that fails begins anew, with
     /// growing pauses.
     pub fn watch(&self, policy: NodePolicy, node_selector: Option<&str>) -> BoxStream<'static, Told> {
-        let all = watcher::Config::default();
-        let chosen =
-            node_selector.map_or_else(watcher::Config::default, |selector| all.clone().labels(selector));
         let node = move |node: &ApiNode| node.facts_by(&policy);
-        let nodes = self.watch_kind("nodes", chosen, node, Told::Node);
-        let pods = self.watch_kind("pods", all.clone(), ApiPod::facts, Told::Pod);
-        let namespaces = self.watch_kind("namespaces", all, ApiNamespace::facts, Told::Namespace);
+        let nodes = self.watch_kind("nodes", node_selector, node, Told::Node);
+        let pods = self.watch_kind("pods", None, ApiPod::facts, Told::Pod);
+        let namespaces = self.watch_kind("namespaces", None, ApiNamespace::facts, Told::Namespace);
         select_all([nodes, pods, namespaces]).boxed()
     }
 
     fn watch_kind<K, R: Send + 'static>(
         &self,
         kind: &'static str,
-        config: watcher::Config,
+        labels: Option<&str>,
         facts: impl Fn(&K) -> Option<R> + Send + 'static,
         told: fn(Change<R>) -> Told,
     ) -> BoxStream<'static, Told>
@@ -310,7 +309,7 @@ impl ApiServer {
             + Send
             + 'static,
     {
-        let events = watcher(kube::Api::<K>::all(self.client.clone()), config).default_backoff();
+        let events = following(kube::Api::<K>::all(self.client.clone()), labels);
         let change = move |event: Event<K>| match event {
             Event::Init => Some(Change::ListBegins),
             Event::InitApply(object) => facts(&object).map(Change::Listed),

@@ -1,5 +1,6 @@
 //! The edges towards Kubernetes: its API server and its kubelets. What their answers mean is left to `wire`.
 
 pub mod credentials;
+pub mod following;
 pub mod kubelet;
 pub mod kubernetes;
