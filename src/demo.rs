@@ -5,6 +5,7 @@ use crate::api::routes::ROUTES;
 use crate::config::cli::Demo;
 use crate::simulator::{Shape, SyntheticCluster};
 use futures_util::StreamExt;
+use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,8 +15,16 @@ const LOOK: Duration = Duration::from_millis(500);
 /// How often one is told that it goes on.
 const PROGRESS: u32 = 4;
 
-/// The cluster of the size that was asked for.
+/// Says a line to whoever listens: a reader that has gone is no reason to fail.
+macro_rules! say {
+    ($($text:tt)*) => {{
+        let _ = writeln!(std::io::stdout(), $($text)*);
+    }};
+}
+
+/// The cluster of the size that was asked for, which it says.
 pub fn shape(demo: Demo) -> Shape {
+    say!("simulating {} nodes of {} pods …", demo.nodes, demo.pods);
     Shape {
         nodes: demo.nodes,
         pods: demo.pods,
@@ -26,24 +35,25 @@ pub fn shape(demo: Demo) -> Shape {
 }
 
 /// Waits until the first window is there and says what can be asked. Everything it says goes to standard output.
-pub async fn guide(address: SocketAddr, cluster: Arc<SyntheticCluster>, source: String) {
+pub async fn guide(address: SocketAddr, every: Duration, cluster: Arc<SyntheticCluster>, source: String) {
+    let every = humantime::format_duration(every);
     let base = format!("http://{}", reachable(address));
-    println!("simulated cluster: {} nodes; collecting every 5s, answering at {base}", cluster.nodes().len());
+    say!("simulated cluster: {} nodes; collecting every {every}, answering at {base}", cluster.nodes().len());
     let client = awc::Client::default();
     let mut looked = 0_u32;
     while !is_ready(&client, &base).await {
         if looked.is_multiple_of(PROGRESS) {
-            println!("waiting for the first window …");
+            say!("waiting for the first window …");
         }
         looked += 1;
         tokio::time::sleep(LOOK).await;
     }
-    println!("first window complete. Try:");
+    say!("first window complete. Try:");
     for url in urls(&base, &cluster) {
-        println!("  curl -s '{url}'");
+        say!("  curl -s '{url}'");
     }
-    println!("the same cluster for a collector of your own:\n  --source='{source}'");
-    println!("rates need two windows; {} routes are in the README. Ctrl-C ends.", ROUTES.len());
+    say!("the same cluster for a collector of your own:\n  --source='{source}'");
+    say!("rates need two windows; {} routes are in the README. Ctrl-C ends.", ROUTES.len());
 }
 
 async fn is_ready(client: &awc::Client, base: &str) -> bool {

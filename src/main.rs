@@ -7,7 +7,9 @@ use heapster::config::{Config, Environment};
 use heapster::rollup::schedule::Schedule;
 use heapster::simulator::Simulator;
 use heapster::{demo, doctor, sinks, sources, telemetry, topology};
+use std::io::Write;
 use std::process::ExitCode;
+use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// What was given cannot be used.
@@ -20,17 +22,19 @@ fn main() -> ExitCode {
     let typed = match cli::parse(args, &sources::help(), &sinks::help()) {
         Ok(typed) => typed,
         Err(CliError::Help(text)) => {
-            print!("{text}");
+            say(&text);
             return ExitCode::SUCCESS;
         }
         Err(mistake) => return end(USAGE, &mistake),
     };
     if typed.action == Action::Version {
-        println!(
-            "version: {}\ncommit: {}",
+        say(&format!(
+            "version: {}
+commit: {}
+",
             env!("CARGO_PKG_VERSION"),
             option_env!("HEAPSTER_COMMIT").unwrap_or("unknown")
-        );
+        ));
         return ExitCode::SUCCESS;
     }
     let system = actix::System::new();
@@ -38,9 +42,16 @@ fn main() -> ExitCode {
     result.unwrap_or_else(|(code, error)| end(code, &*error))
 }
 
+/// Says something to whoever listens: a reader that has gone is no reason to fail.
+fn say(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
 /// Says in one line why it ends.
 fn end(code: u8, error: &dyn std::error::Error) -> ExitCode {
-    eprintln!("heapster: {}", telemetry::chain(error));
+    let text = telemetry::chain(error);
+    let line: Vec<&str> = text.split_whitespace().collect();
+    let _ = writeln!(std::io::stderr(), "heapster: {}", line.join(" "));
     ExitCode::from(code)
 }
 
@@ -59,9 +70,9 @@ async fn run(mut typed: Typed) -> Result<ExitCode, Failure> {
         typed.default_to("log_level", "error");
     }
     if let Action::Demo(_) = typed.action {
-        typed.default_to("model_resolution", "5s");
-        typed.default_to("listen_ip", "127.0.0.1");
-        typed.default_to("log_level", "warn");
+        for (setting, default) in cli::DEMO_DEFAULTS {
+            typed.default_to(setting, default);
+        }
     }
     let variables = std::env::vars_os();
     let environment: Environment = variables
@@ -82,9 +93,12 @@ async fn run(mut typed: Typed) -> Result<ExitCode, Failure> {
     let clock = Clock::system();
     if typed.action == Action::Doctor {
         let schedule = Schedule::new(config.resolution);
-        let wrong = doctor::examine(found, schedule, clock, &mut |line| println!("{line}")).await;
+        let wrong = doctor::examine(found, schedule, clock, &mut |line| say(&format!("{line}\n"))).await;
         return Ok(if wrong == 0 { ExitCode::SUCCESS } else { ExitCode::from(FAILED) });
     }
+    // Before anything is started, so that no signal is missed.
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     let simulator = match typed.action {
         Action::Demo(size) => {
             let simulator = Simulator::start(demo::shape(size), clock.clone()).map_err(failed)?;
@@ -94,17 +108,19 @@ async fn run(mut typed: Typed) -> Result<ExitCode, Failure> {
         }
         Action::Collect | Action::Doctor | Action::Version => None,
     };
-    // Before anything is started, so that no signal is missed.
-    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     let running = topology::start(&config, found, sinks, clock).await.map_err(failed)?;
     if let Some(simulator) = &simulator {
-        actix::spawn(demo::guide(running.address, simulator.cluster().clone(), simulator.source_uri()));
+        actix::spawn(demo::guide(
+            running.address,
+            config.resolution.duration(),
+            simulator.cluster().clone(),
+            simulator.source_uri(),
+        ));
     }
 
     tokio::select! {
-        _ = terminate.recv() => log::info!("SIGTERM: finishing what is under way"),
-        _ = interrupt.recv() => log::info!("interrupted: finishing what is under way"),
+        _ = terminate.recv() => end_within(config.shutdown_grace, "SIGTERM"),
+        _ = interrupt.recv() => end_within(config.shutdown_grace, "interrupted"),
     }
     running.stop().await;
     if let Some(simulator) = simulator {
@@ -112,4 +128,14 @@ async fn run(mut typed: Typed) -> Result<ExitCode, Failure> {
     }
     log::info!("done");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Ends the process if it has not ended by itself shortly after the grace: standard error may be a pipe that nobody
+/// reads, and then whoever logs stands still.
+fn end_within(grace: Duration, signal: &'static str) {
+    std::thread::spawn(move || {
+        std::thread::sleep(grace + Duration::from_secs(1));
+        std::process::exit(0);
+    });
+    log::info!("{signal}: finishing what is under way");
 }

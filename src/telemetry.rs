@@ -223,7 +223,7 @@ pub fn chain(error: &dyn std::error::Error) -> String {
 }
 
 /// Starts logging to standard error: time, level, message. What other libraries say is kept to warnings, and what the
-/// Kubernetes client says to debugging: every failure of it comes back to us as a value and is told once.
+/// Kubernetes client and the HTTP library say to debugging: every failure comes back to us as a value and is told once.
 pub fn start_logs(level: log::LevelFilter) {
     let client =
         if level >= log::LevelFilter::Debug { log::LevelFilter::Warn } else { log::LevelFilter::Off };
@@ -231,6 +231,7 @@ pub fn start_logs(level: log::LevelFilter) {
     builder
         .filter_level(level.min(log::LevelFilter::Warn))
         .filter_module("kube", client)
+        .filter_module("actix", client)
         .filter_module("heapster", level)
         .format(|out, record| {
             writeln!(out, "{} {:<5} {}", out.timestamp_millis(), record.level(), record.args())

@@ -28,6 +28,9 @@ pub async fn readyz(api: web::Data<Api>, request: HttpRequest) -> HttpResponse {
             Err("the API server has not listed its nodes yet".to_owned())
         };
         let window = match (state.last_window, state.scraped) {
+            (Some(_), _) if state.held.points == 0 => {
+                Err("everything is older than the retention".to_owned())
+            }
             (Some(_), _) => Ok(()),
             (None, 0) => Err("no node to scrape".to_owned()),
             (None, _) => Err("no window is complete yet".to_owned()),

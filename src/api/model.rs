@@ -41,8 +41,8 @@ fn parameters(query: &str) -> Result<(Span, Option<Labels>), ApiError> {
     let time = |parameter: &'static str, default: Timestamp| match first(parameter) {
         None => Ok(default),
         // A plus sign that was not encoded has become a blank.
-        Some(value) => rfc3339::parse(value)
-            .or_else(|| rfc3339::parse(&value.replace(' ', "+")))
+        Some(value) => rfc3339::parse_nearest(value)
+            .or_else(|| rfc3339::parse_nearest(&value.replace(' ', "+")))
             .ok_or_else(|| ApiError::BadTime { parameter, value: value.to_owned() }),
     };
     let span = Span { start: time("start", Span::ALL.start)?, end: time("end", Span::ALL.end)? };

@@ -4,6 +4,7 @@
 use super::credentials::{Secret, TokenSource};
 use super::following::following;
 use super::kubelet::{KubeletAccess, KubeletOptions};
+use super::login::{certificates, configure, set_insecure, trim_token, trust_nothing};
 use crate::model::address::NodePolicy;
 use crate::model::inventory::{Change, NamespaceFacts, NodeFacts, PodFacts};
 use crate::telemetry::chain;
@@ -14,7 +15,7 @@ use k8s_openapi::api::authorization::v1::{
     ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
 };
 use kube::client::ConfigExt;
-use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig};
+use kube::config::AuthInfo;
 use kube::runtime::watcher::{self, Event};
 use secrecy::ExposeSecret;
 use std::fmt;
@@ -150,7 +151,7 @@ fn advice(error: &(dyn std::error::Error + 'static)) -> String {
 pub struct ApiServer {
     client: kube::Client,
     config: kube::Config,
-    /// Its URL.
+    /// Its URL, without what may be a password.
     pub url: String,
 }
 
@@ -175,9 +176,16 @@ impl ApiServer {
     pub async fn new(login: &Login) -> Result<Self, LoginError> {
         let mut config = configure(login).await?;
         config.connect_timeout = Some(Duration::from_secs(10));
-        let client =
-            kube::Client::try_from(config.clone()).map_err(|error| LoginError::Client(Box::new(error)))?;
-        let url = config.cluster_url.to_string();
+        let mut asked = config.clone();
+        if config.cluster_url.scheme_str() == Some("http") {
+            trust_nothing(&mut asked);
+        }
+        trim_token(&mut asked);
+        let client = kube::Client::try_from(asked).map_err(|error| LoginError::Client(Box::new(error)))?;
+        let authority =
+            config.cluster_url.authority().map(|authority| authority.as_str()).unwrap_or_default();
+        let bare = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+        let url = format!("{}://{bare}/", config.cluster_url.scheme_str().unwrap_or_default());
         Ok(Self { client, config, url })
     }
 
@@ -326,58 +334,4 @@ impl ApiServer {
         };
         events.filter_map(tell).boxed()
     }
-}
-
-async fn configure(login: &Login) -> Result<kube::Config, LoginError> {
-    let parsed = |url: &Url| url.as_str().parse().map_err(|_| LoginError::BadServer(url.to_string()));
-    match login {
-        Login::InCluster { server, insecure, token_over_http } => {
-            let mut config = kube::Config::incluster().map_err(LoginError::NotInCluster)?;
-            if let Some(server) = server {
-                config.cluster_url = parsed(server)?;
-                config.tls_server_name = None;
-                if server.scheme() == "http" && !token_over_http {
-                    config.auth_info.token_file = None;
-                }
-            }
-            set_insecure(&mut config, *insecure);
-            Ok(config)
-        }
-        Login::Kubeconfig(path) => {
-            let failed = |error| LoginError::Kubeconfig(path.clone(), Box::new(error));
-            let kubeconfig = Kubeconfig::read_from(path).map_err(failed)?;
-            kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
-                .await
-                .map_err(failed)
-        }
-        Login::Bare { server, insecure, mounted_token } => {
-            let mut config = kube::Config::new(parsed(server)?);
-            set_insecure(&mut config, *insecure);
-            if *mounted_token && std::path::Path::new(MOUNTED_TOKEN).exists() {
-                config.auth_info.token_file = Some(MOUNTED_TOKEN.to_owned());
-            }
-            Ok(config)
-        }
-    }
-}
-
-fn set_insecure(config: &mut kube::Config, insecure: bool) {
-    if insecure {
-        config.accept_invalid_certs = true;
-        trust_nothing(config);
-    }
-}
-
-/// Leaves out the system's CAs, which need not be there where no certificate is verified.
-fn trust_nothing(config: &mut kube::Config) {
-    config.root_cert = Some(Vec::new());
-    config.root_cert_file = None;
-}
-
-/// The certificates of a PEM text, as DER. None where there is none, or one is broken.
-fn certificates(text: &[u8]) -> Option<Vec<Vec<u8>>> {
-    use rustls::pki_types::CertificateDer;
-    use rustls::pki_types::pem::PemObject;
-    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text).collect();
-    all.ok().filter(|all| !all.is_empty()).map(|all| all.iter().map(|der| der.to_vec()).collect())
 }

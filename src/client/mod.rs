@@ -4,3 +4,4 @@ pub mod credentials;
 pub mod following;
 pub mod kubelet;
 pub mod kubernetes;
+mod login;

@@ -83,6 +83,10 @@ const DEMO_SIZES: &[(&str, &str, &str, u32)] = &[
     ("namespaces", "4", "Namespaces, 1 to 1000", 1_000),
 ];
 
+/// Settings whose default is another in the demo.
+pub const DEMO_DEFAULTS: &[(&str, &str)] =
+    &[("model_resolution", "5s"), ("listen_ip", "127.0.0.1"), ("log_level", "warn")];
+
 /// The command line as clap knows it; `sources` and `sinks` are the help texts of their tables.
 pub fn command(sources: &str, sinks: &str) -> Command {
     let root = Command::new("heapster")
@@ -95,9 +99,10 @@ pub fn command(sources: &str, sinks: &str) -> Command {
         ))
         .disable_version_flag(true)
         .disable_help_subcommand(true)
-        .arg(Arg::new("version").long("version").action(ArgAction::SetTrue).help("Print the version"));
+        .arg(Arg::new("version").long("version").global(true).action(ArgAction::SetTrue).help("Print the version"));
     let demo = Command::new("demo")
-        .about("Simulates a cluster on loopback and collects it, with a resolution of 5s")
+        .about("Simulates a cluster on loopback and collects it")
+        .args_override_self(true)
         .args(DEMO_SIZES.iter().map(|(name, default, about, _)| {
             Arg::new(*name).long(*name).value_name("COUNT").default_value(*default).help(*about)
         }));
@@ -105,23 +110,26 @@ pub fn command(sources: &str, sinks: &str) -> Command {
         "Tries everything that collecting needs, once: API server, rights, each kubelet. Says what is wrong and what to \
          do; exit code 1 if anything is",
     );
-    let with_settings = |command: Command| {
+    let with_settings = |command: Command, defaults: &[(&str, &str)]| {
         let config = Arg::new("config").long("config").value_name("FILE").action(ArgAction::Append);
         let glog = GLOG_FLAGS.iter().map(|name| {
             let value = Arg::new(*name).long(*name).hide(true).action(ArgAction::Append);
             value.num_args(0..=1).require_equals(*name != "v").default_missing_value("true")
         });
         command
-            .args(SETTINGS.iter().map(setting_flag))
+            .args(SETTINGS.iter().map(|setting| setting_flag(setting, defaults)))
             .arg(config.help("File with settings: TOML, or YAML or JSON by its ending"))
             .args(glog)
     };
-    with_settings(root).subcommand(with_settings(demo)).subcommand(with_settings(doctor))
+    with_settings(root, &[])
+        .subcommand(with_settings(demo, DEMO_DEFAULTS))
+        .subcommand(with_settings(doctor, &[]))
 }
 
-fn setting_flag(setting: &Setting) -> Arg {
-    let default =
-        if setting.default.is_empty() { String::new() } else { format!(" [default: {}]", setting.default) };
+fn setting_flag(setting: &Setting, defaults: &[(&str, &str)]) -> Arg {
+    let other = defaults.iter().find(|(name, _)| *name == setting.name);
+    let default = other.map_or(setting.default, |(_, default)| default);
+    let default = if default.is_empty() { String::new() } else { format!(" [default: {default}]") };
     let flag = Arg::new(setting.name)
         .long(setting.name)
         .value_name(setting.placeholder)

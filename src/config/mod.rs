@@ -69,22 +69,22 @@ pub enum ConfigError {
         name: String,
     },
     /// The file cannot be read.
-    #[error("--config: {path:?} cannot be read: {source}")]
+    #[error("--config: {path:?} cannot be read: {error}")]
     File {
         /// The file.
         path: String,
         /// Why.
-        source: std::io::Error,
+        error: std::io::Error,
     },
     /// The file is not what its name says.
-    #[error("--config: {path:?} is no {format} file: {}", one_line(source))]
+    #[error("--config: {path:?} is no {format} file: {}", one_line(error))]
     Format {
         /// The file.
         path: String,
         /// The format that its name stands for.
         format: &'static str,
         /// Why.
-        source: Box<config::ConfigError>,
+        error: Box<config::ConfigError>,
     },
     /// The settings do not go together.
     #[error("{0}")]
@@ -339,7 +339,7 @@ fn from_environment(
 type FileValues = (Vec<String>, Vec<(&'static Setting, Value)>);
 
 fn from_file(path: &str, read: ReadFile<'_>) -> Result<FileValues, ConfigError> {
-    let text = read(path).map_err(|source| ConfigError::File { path: path.to_owned(), source })?;
+    let text = read(path).map_err(|error| ConfigError::File { path: path.to_owned(), error })?;
     let (format, name) = match path.rsplit_once('.').map(|(_, ending)| ending) {
         Some("yaml" | "yml") => (FileFormat::Yaml, "YAML"),
         Some("json") => (FileFormat::Json, "JSON"),
@@ -347,8 +347,8 @@ fn from_file(path: &str, read: ReadFile<'_>) -> Result<FileValues, ConfigError> 
     };
     let parsed = config::Config::builder().add_source(config::File::from_str(&text, format)).build();
     let table =
-        parsed.and_then(config::Config::try_deserialize::<HashMap<String, Value>>).map_err(|source| {
-            ConfigError::Format { path: path.to_owned(), format: name, source: Box::new(source) }
+        parsed.and_then(config::Config::try_deserialize::<HashMap<String, Value>>).map_err(|error| {
+            ConfigError::Format { path: path.to_owned(), format: name, error: Box::new(error) }
         })?;
     let (mut keys, mut values) = (Vec::new(), Vec::new());
     for (key, value) in table {

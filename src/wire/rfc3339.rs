@@ -12,6 +12,15 @@ pub fn parse(text: &str) -> Option<Timestamp> {
     })
 }
 
+/// The instant that `text` names, or the nearest that the type reaches. None where it is no RFC 3339 instant.
+pub fn parse_nearest(text: &str) -> Option<Timestamp> {
+    parse(text).or_else(|| {
+        let instant = DateTime::parse_from_rfc3339(text).ok()?;
+        let past = instant.timestamp() < 0;
+        Some(Timestamp::from_nanos(if past { i64::MIN } else { i64::MAX }))
+    })
+}
+
 /// An instant as Go writes it: UTC, a fraction only where there is one, no trailing zeros in it.
 pub fn format(at: Timestamp) -> String {
     let instant = DateTime::from_timestamp_nanos(at.nanos());

@@ -106,3 +106,35 @@ fn the_demo_shows_a_cluster_and_ends_at_sigterm() {
     assert!(log.contains("DataBatch     Timestamp: ") && log.contains("MetricSet: cluster"), "{log}");
     assert!(log.contains("MetricSet: node:node-1\n"), "{log}");
 }
+
+#[test]
+fn a_reader_that_goes_is_no_reason_to_fail() {
+    for args in [&["--help"][..], &["--version"]] {
+        let mut child = heapster(args).spawn().unwrap();
+        drop(child.stdout.take());
+        assert_eq!(child.wait().unwrap().code(), Some(0), "{args:?}");
+    }
+}
+
+#[test]
+fn a_signal_at_any_moment_ends_the_demo_well() {
+    let mut child = heapster(&["demo", "--port=0", "--nodes=50", "--pods=110"]).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    // The first line comes before anything is built.
+    assert!(lines.next().unwrap().unwrap().starts_with("simulating 50 nodes of 110 pods"));
+    drop(lines);
+    assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_broken_file_is_told_in_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("heapster.toml");
+    std::fs::write(&path, "port = \n").unwrap();
+    let path = path.to_string_lossy().into_owned();
+    let output = run(&["--config", &path]);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), error.lines().count()), (Some(2), 1), "{error}");
+    assert!(error.contains(&path) && error.contains("TOML"), "{error}");
+}

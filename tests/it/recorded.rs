@@ -219,6 +219,8 @@ async fn check_ranges(collector: &Collector) {
     let offset = second.replace('Z', "%2B00:00");
     assert_eq!(collector.series(&format!("{path}?start={offset}&end=")).await, all[1..]);
     assert_eq!(collector.series(&format!("{path}?start={third}&end={second}")).await, []);
+    let zero = format!("{path}?start=0001-01-01T00:00:00Z&end=9999-12-31T23:59:59Z");
+    assert_eq!(collector.series(&zero).await, all);
     for encoded in [
         "nodes/node-a/metrics/memory%2Fusage",
         "nodes/node-a/metrics/memory-usage",

@@ -148,12 +148,14 @@ async fn a_kubeconfig_logs_in_and_no_token_goes_over_plain_http() {
     let kubelets = Kubelets::start(&addresses(&[31]), Arc::new(summary)).unwrap();
     api.apply(Kind::Node, node("a", "127.79.0.31", "True"));
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("kubeconfig");
+    let (path, token) = (folder.path().join("kubeconfig"), folder.path().join("token"));
+    // As an editor leaves it.
+    std::fs::write(&token, "the-token\n").unwrap();
     let kubeconfig = json!({
         "apiVersion": "v1", "kind": "Config", "current-context": "here",
         "contexts": [{"name": "here", "context": {"cluster": "here", "user": "me"}}],
         "clusters": [{"name": "here", "cluster": {"server": api.url()}}],
-        "users": [{"name": "me", "user": {"token": "the-token"}}],
+        "users": [{"name": "me", "user": {"tokenFile": token}}],
     });
     std::fs::write(&path, kubeconfig.to_string()).unwrap();
     let (path, port) = (path.display(), kubelets.port());
