@@ -8,3 +8,4 @@ pub mod lenient;
 pub mod model_api;
 pub mod quantity;
 pub mod rfc3339;
+pub mod telling;

@@ -6,6 +6,7 @@ mod tell;
 
 use super::lenient::{Leaf, Map, Object, reread};
 use super::rfc3339;
+use super::telling::{Child, List, Text};
 use crate::model::report::Report;
 use crate::model::time::{Timestamp, Window};
 use serde::Deserialize;
@@ -33,10 +34,6 @@ impl StatsError {
         matches!(self, Self::NotJson(error) if error.is_eof())
     }
 }
-
-type Text<'a> = Leaf<Cow<'a, str>>;
-type Child<T> = Leaf<Object<T>>;
-type List<T> = Leaf<Vec<Leaf<Object<T>>>>;
 
 /// A decoded body. [`Stats::report`] tells what it says.
 #[derive(Debug, Default)]

@@ -1,11 +1,11 @@
 //! Decoded container infos told row by row: which container is whose, which leaf is which metric. Reading the JSON is
 //! left to the module above.
 
-use super::{Child, CustomValue, Info, Interface, List, Network, Sample, Spec, Stats};
+use super::{CustomValue, Info, Interface, Network, Sample, Spec, Stats};
 use crate::model::metric::Metric;
 use crate::model::report::{Part, Report, Subject};
-use crate::model::time::Timestamp;
 use crate::wire::lenient::{Leaf, Object};
+use crate::wire::telling::{Child, elements, instant, value};
 
 /// The container of a pod that only holds its network.
 const PAUSE: &str = "POD";
@@ -222,23 +222,5 @@ fn tell_traffic(report: &mut Report<'_>, network: &Child<Network<'_>>) {
             Some(sum) => report.push(metric, sum),
             None => value(report, metric, inline),
         }
-    }
-}
-
-fn elements<'s, T>(list: &'s List<T>, report: &mut Report<'_>) -> Vec<&'s Object<T>> {
-    let broken = &mut report.broken_leaves;
-    list.or_count(broken).into_iter().flatten().filter_map(|element| element.or_count(broken)).collect()
-}
-
-fn value(report: &mut Report<'_>, metric: Metric, leaf: &Leaf<u64>) {
-    if let Some(held) = leaf.or_count(&mut report.broken_leaves) {
-        report.push(metric, *held);
-    }
-}
-
-fn instant(report: &mut Report<'_>, metric: Metric, leaf: &Leaf<Timestamp>) {
-    let at = leaf.or_count(&mut report.broken_leaves).and_then(|at| u64::try_from(at.nanos()).ok());
-    if let Some(held) = at.filter(|nanos| *nanos > 0) {
-        report.push(metric, held);
     }
 }

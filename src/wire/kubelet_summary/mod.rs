@@ -3,11 +3,11 @@
 
 mod tell;
 
-use super::lenient::{Leaf, Object, reread};
+use super::lenient::{Leaf, reread};
+use super::telling::{Child, List, Text};
 use crate::model::report::Report;
 use crate::model::time::Timestamp;
 use serde::Deserialize;
-use std::borrow::Cow;
 
 /// Why a body is no summary at all.
 #[derive(Debug, thiserror::Error)]
@@ -29,10 +29,6 @@ impl SummaryError {
         matches!(self, Self::NotJson(error) if error.is_eof())
     }
 }
-
-type Text<'a> = Leaf<Cow<'a, str>>;
-type Child<T> = Leaf<Object<T>>;
-type List<T> = Leaf<Vec<Leaf<Object<T>>>>;
 
 /// A decoded body. [`Summary::report`] tells what it says.
 #[derive(Debug, Default, Deserialize)]

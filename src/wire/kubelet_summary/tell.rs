@@ -1,12 +1,10 @@
 //! A decoded summary told row by row: which leaf is which metric. Reading the JSON is left to the module above.
 
-use super::{
-    Child, Container, Cpu, Fs, Interface, Io, List, Memory, Network, Node, Pod, Psi, Summary, Swap, Text,
-};
+use super::{Container, Cpu, Fs, Interface, Io, Memory, Network, Node, Pod, Psi, Summary, Swap};
 use crate::model::metric::Metric;
 use crate::model::report::{Part, Report, Subject};
-use crate::model::time::Timestamp;
 use crate::wire::lenient::{Leaf, Object};
+use crate::wire::telling::{Child, child, elements, instant, text, value};
 
 impl Summary<'_> {
     /// What the summary says, row by row. System containers get the names that Heapster gave them
@@ -113,38 +111,11 @@ impl Container<'_> {
     }
 }
 
-fn child<'s, T>(leaf: &'s Child<T>, report: &mut Report<'_>) -> Option<&'s Object<T>> {
-    leaf.or_count(&mut report.broken_leaves)
-}
-
-fn elements<'s, T>(list: &'s List<T>, report: &mut Report<'_>) -> Vec<&'s Object<T>> {
-    let broken = &mut report.broken_leaves;
-    list.or_count(broken).into_iter().flatten().filter_map(|element| element.or_count(broken)).collect()
-}
-
-/// A name. An empty one is as good as none: nothing could ask for it.
-fn text<'s>(leaf: &'s Text<'_>, report: &mut Report<'_>) -> Option<&'s str> {
-    leaf.or_count(&mut report.broken_leaves).map(|text| &**text).filter(|text| !text.is_empty())
-}
-
-fn value(report: &mut Report<'_>, metric: Metric, leaf: &Leaf<u64>) {
-    if let Some(held) = leaf.or_count(&mut report.broken_leaves) {
-        report.push(metric, *held);
-    }
-}
-
 fn fraction(report: &mut Report<'_>, metric: Metric, leaf: &Leaf<f64>) {
     let Some(number) = leaf.or_count(&mut report.broken_leaves) else { return };
     match metric.descriptor().form.hold(*number) {
         Some(held) => report.push(metric, held),
         None => report.broken_leaves += 1,
-    }
-}
-
-fn instant(report: &mut Report<'_>, metric: Metric, leaf: &Leaf<Timestamp>) {
-    let at = leaf.or_count(&mut report.broken_leaves).and_then(|at| u64::try_from(at.nanos()).ok());
-    if let Some(held) = at.filter(|nanos| *nanos > 0) {
-        report.push(metric, held);
     }
 }
 
