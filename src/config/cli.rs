@@ -261,8 +261,10 @@ fn explain(error: &clap::Error, args: &[String]) -> CliError {
         ErrorKind::UnknownArgument | ErrorKind::InvalidSubcommand if argument.starts_with('-') => {
             let known: Vec<String> = super::settings::names()
                 .chain(["config", "version", "help"])
+                .chain(DEMO_SIZES.iter().map(|(name, ..)| *name))
                 .map(|n| format!("--{n}"))
                 .collect();
+            // Without its value: what nobody knows may be a secret.
             format!(
                 "{shown}: no such flag; {}",
                 nearest(&format!("--{name}"), known.iter().map(String::as_str))

@@ -20,9 +20,10 @@ fn run(args: &[&str]) -> Output {
 #[test]
 fn a_mistake_is_one_line_and_exit_code_2() {
     let good = "--source=kubernetes.summary_api:http://127.0.0.1:1?inClusterConfig=false";
-    let mistakes: [(&[&str], &[&str]); 14] = [
+    let mistakes: [(&[&str], &[&str]); 15] = [
         (&[], &["--source"]),
         (&["--sauce=x"], &["--sauce", "--source"]),
+        (&["demo", "--noeds=2"], &["--noeds", "--nodes"]),
         (&["--port=http", good], &["--port", "http"]),
         (&["-model-resolution", "30", good], &["-model-resolution", "30", "30s"]),
         (&["--metric_resolution=1s", good], &["--metric_resolution", "1s"]),
