@@ -5,6 +5,7 @@ use crate::support::{Collector, until};
 use actix_web::rt;
 use futures_util::StreamExt;
 use heapster::client::kubernetes::{self, Login, Told};
+use heapster::clock::Clock;
 use heapster::model::address::NodePolicy;
 use heapster::model::inventory::{Change, Inventory};
 use heapster::simulator::{ApiServer, Fault, Kind, KubeletAnswer, KubeletRequest, Kubelets};
@@ -103,7 +104,10 @@ impl Heard {
 async fn follow(pods: usize) -> (ApiServer, Rc<RefCell<Heard>>) {
     let api = api_server(pods);
     let login = Login::Bare { server: api.url().parse().unwrap(), insecure: false, mounted_token: false };
-    let told = kubernetes::ApiServer::new(&login).await.unwrap().watch(NodePolicy::default(), None);
+    let told = kubernetes::ApiServer::new(&login, &Clock::system())
+        .await
+        .unwrap()
+        .watch(NodePolicy::default(), None);
     let heard = Rc::new(RefCell::new(Heard::default()));
     let hears = heard.clone();
     rt::spawn(told.map(move |told| hears.borrow_mut().take(told)).count());
