@@ -9,6 +9,7 @@ use actix_web::http::header;
 use awc::error::{ConnectError, SendRequestError};
 use futures_util::StreamExt;
 use futures_util::future::LocalBoxFuture;
+use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -46,7 +47,14 @@ pub enum FetchError {
 
 impl FetchError {
     /// What to do about it. None where nothing is known that would help.
-    pub fn fix(&self) -> Option<&'static str> {
+    pub fn fix(&self) -> Option<Cow<'static, str>> {
+        if let Self::Status { status: 403, text } = self {
+            return Some(missing_right(text).into());
+        }
+        self.known_fix().map(Cow::Borrowed)
+    }
+
+    fn known_fix(&self) -> Option<&'static str> {
         let said = self.to_string().to_lowercase();
         let says = |words: &[&str]| words.iter().any(|word| said.contains(word));
         match self {
@@ -93,15 +101,18 @@ impl FetchError {
                 "the kubelet does not know the token: run it with --authentication-token-webhook=true, or see that \
                  the token is of this cluster and not expired",
             ),
-            Self::Status { status: 403, .. } => Some(
-                "the service account may not read it: add to its ClusterRole \
-                 {apiGroups: [\"\"], resources: [nodes/stats], verbs: [get, create]}",
-            ),
             Self::Status { status: 404, .. } => {
                 Some("no kubelet, or one without this API: look at kubeletPort")
             }
             Self::TooLarge(_) => Some("raise kubeletMaxBody"),
-            Self::Status { .. } | Self::CutOff(_) => None,
+            Self::CutOff(_) => {
+                Some("look at the kubelet's log, or for a proxy in between that cuts connections")
+            }
+            Self::Status { status: 300..=399, .. } => Some(
+                "redirects are not followed, for the token would go along: give the kubelet's own port and scheme",
+            ),
+            Self::Status { status: 500.., .. } => Some("look at the kubelet's log on that node"),
+            Self::Status { .. } => None,
         }
     }
 
@@ -126,6 +137,16 @@ impl FetchError {
             Self::TooLarge(_) => Missed::TooLarge,
         }
     }
+}
+
+/// The rule that a kubelet's 403 asks for: it names the verb (`Forbidden (user=…, verb=get, …)`).
+fn missing_right(said: &str) -> String {
+    let verbs = ["get", "create"].into_iter().find(|verb| said.contains(&format!("verb={verb},")));
+    format!(
+        "the service account may not read it: add to its ClusterRole {{apiGroups: [\"\"], resources: [nodes/stats], verbs: \
+         [{}]}}",
+        verbs.unwrap_or("get, create")
+    )
 }
 
 /// What a kubelet is asked.
