@@ -3,7 +3,7 @@
 
 use crate::actors::aggregator::Aggregator;
 use crate::actors::discovery::{Discovery, MakeScraper, ScraperHandle};
-use crate::actors::exporter::Exporter;
+use crate::actors::exporter::{Exporter, Setup};
 use crate::actors::scraper::{Scraper, Shared};
 use crate::api::Api;
 use crate::api::server::server;
@@ -11,19 +11,23 @@ use crate::client::kubelet::KubeletClient;
 use crate::client::kubernetes::{ApiServer, LoginError};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::messages::{Drain, Export};
+use crate::messages::{Drain, Export, SinkState};
 use crate::model::entity::{ClusterId, Name};
 use crate::rollup::Rollup;
+use crate::rollup::queue::Limits;
 use crate::rollup::schedule::Schedule;
-use crate::sinks::Maker;
+use crate::sinks::{Built, Surroundings};
 use crate::sources::Source;
+use crate::spool::{Spool, SpoolError};
 use crate::telemetry::Telemetry;
 use actix::prelude::*;
 use actix_web::dev::ServerHandle;
+use futures_util::future::join_all;
 use std::cell::Cell;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// Data that is older is not healthy (Heapster `metrics/heapster.go`), or three windows where those are longer.
 const STALE_AFTER: Duration = Duration::from_secs(180);
@@ -37,6 +41,9 @@ pub enum StartError {
     /// A source's API server cannot be asked.
     #[error("--source {0}")]
     Login(Name, #[source] LoginError),
+    /// The spool cannot be used.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
 }
 
 /// A running collector.
@@ -48,6 +55,7 @@ pub struct Running {
     discoveries: Vec<Addr<Discovery>>,
     aggregator: Addr<Aggregator>,
     exporters: Vec<Addr<Exporter>>,
+    sinks: Vec<watch::Receiver<SinkState>>,
     arbiters: Vec<Arbiter>,
     grace: Duration,
 }
@@ -59,7 +67,7 @@ pub struct Running {
 pub async fn start(
     config: &Config,
     sources: Vec<Source>,
-    sinks: Vec<(String, Maker)>,
+    sinks: Vec<Built>,
     clock: Clock,
 ) -> Result<Running, StartError> {
     let telemetry = Telemetry::new();
@@ -75,13 +83,26 @@ pub async fn start(
     let listener = listen(config.listen)?;
     let address = listener.local_addr().map_err(|error| StartError::Listen(config.listen, error))?;
 
+    let limits = Limits { memory: config.queue_limit, disk: config.spool_limit };
+    let mut spools = Vec::new();
+    for sink in &sinks {
+        let folder = config.spool_dir.as_ref().filter(|_| sink.waits);
+        spools.push(folder.map(|folder| Spool::open(folder, &sink.name)).transpose()?);
+    }
     let mut arbiters = Vec::new();
     let mut exporters = Vec::new();
-    for (name, make) in sinks {
+    let mut sink_states = Vec::new();
+    let surroundings = Surroundings { clock: clock.clone(), several_clusters: sources.len() > 1 };
+    for (Built { name, make, .. }, spool) in sinks.into_iter().zip(spools) {
         let (arbiter, telemetry, shown) = (Arbiter::new(), telemetry.clone(), name.clone());
         log::info!("starting with sink {name}");
-        let exporter =
-            Exporter::start_in_arbiter(&arbiter.handle(), move |_| Exporter::new(shown, make(), telemetry));
+        let (state, seen) = watch::channel(SinkState { name: name.clone(), ..SinkState::default() });
+        sink_states.push(seen);
+        let surroundings = surroundings.clone();
+        let exporter = Exporter::start_in_arbiter(&arbiter.handle(), move |_| {
+            let (sink, clock) = (make(&surroundings), surroundings.clock);
+            Exporter::new(Setup { name: shown, sink, limits, spool, clock, telemetry, state })
+        });
         arbiters.push(arbiter);
         exporters.push((name, exporter));
     }
@@ -107,7 +128,8 @@ pub async fn start(
         names,
         stale_after,
         telemetry.clone(),
-    );
+    )
+    .with_sinks(sink_states.clone());
     let server = server(&api, listener).map_err(|error| StartError::Listen(config.listen, error))?;
     let handle = server.handle();
     actix::spawn(async move {
@@ -153,7 +175,17 @@ pub async fn start(
     log::info!("listening on {address}");
     let exporters = exporters.into_iter().map(|(_, exporter)| exporter).collect();
     let grace = config.shutdown_grace;
-    Ok(Running { address, api, server: handle, discoveries, aggregator, exporters, arbiters, grace })
+    Ok(Running {
+        address,
+        api,
+        server: handle,
+        discoveries,
+        aggregator,
+        exporters,
+        sinks: sink_states,
+        arbiters,
+        grace,
+    })
 }
 
 impl Running {
@@ -167,9 +199,8 @@ impl Running {
                 let _ = discovery.send(Drain).await;
             }
             let _ = self.aggregator.send(Drain).await;
-            for exporter in &self.exporters {
-                let _ = exporter.send(Drain).await;
-            }
+            // All at once: a sink that takes its time costs the others nothing.
+            join_all(self.exporters.iter().map(|exporter| exporter.send(Drain))).await;
             self.server.stop(true).await;
         };
         let done = tokio::time::timeout(self.grace, drain).await.is_ok();
@@ -177,10 +208,24 @@ impl Running {
             log::warn!("not everything was finished within {}", humantime::format_duration(self.grace));
             self.server.stop(false).await;
         }
+        for sink in &self.sinks {
+            say_what_is_left(&sink.borrow());
+        }
         for arbiter in self.arbiters {
             arbiter.stop();
         }
         done
+    }
+}
+
+/// Says what a sink did not get.
+fn say_what_is_left(sink: &SinkState) {
+    let (name, kept) = (&sink.name, sink.ledger.queued.saturating_sub(sink.only_in_memory));
+    if kept > 0 {
+        log::info!("sink {name}: {kept} points stay in its spool");
+    }
+    if sink.only_in_memory > 0 {
+        log::warn!("sink {name}: {} points were not delivered and are lost", sink.only_in_memory);
     }
 }
 

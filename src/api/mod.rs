@@ -8,7 +8,7 @@ pub mod routes;
 pub mod server;
 pub mod status;
 
-use crate::messages::{Ask, AskNodes, AskState, ClusterState, NodeState};
+use crate::messages::{Ask, AskNodes, AskState, ClusterState, NodeState, SinkState};
 use crate::model::entity::{ClusterId, Name};
 use crate::rollup::query::{Answer, Query};
 use crate::telemetry::Telemetry;
@@ -17,7 +17,7 @@ use error::ApiError;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 /// How long an answer may take.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -31,6 +31,7 @@ pub struct Api {
     states: Recipient<AskState>,
     nodes: Recipient<AskNodes>,
     clusters: Arc<[Name]>,
+    sinks: Arc<[watch::Receiver<SinkState>]>,
     places: Arc<Semaphore>,
     draining: Arc<AtomicBool>,
     stale_after: Duration,
@@ -53,11 +54,17 @@ impl Api {
             states,
             nodes,
             clusters: clusters.into(),
+            sinks: Arc::default(),
             places,
             draining: Arc::new(AtomicBool::new(false)),
             stale_after,
             telemetry,
         }
+    }
+
+    /// The same, with sinks whose state it tells.
+    pub fn with_sinks(self, sinks: Vec<watch::Receiver<SinkState>>) -> Self {
+        Self { sinks: sinks.into(), ..self }
     }
 
     /// Says that this process is about to end: it is not ready from now on.

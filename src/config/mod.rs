@@ -5,6 +5,7 @@ pub mod cli;
 pub mod nearest;
 pub mod options;
 pub mod settings;
+pub mod sizes;
 pub mod uri;
 
 use crate::model::time::{BadResolution, Resolution};
@@ -15,6 +16,7 @@ use nearest::nearest;
 use settings::{SETTINGS, Setting};
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 use uri::{Uri, UriError};
 
@@ -35,6 +37,12 @@ pub struct Config {
     pub log_level: log::LevelFilter,
     /// How many threads scrape.
     pub max_procs: usize,
+    /// How much memory the windows that wait for one sink may take, in bytes.
+    pub queue_limit: usize,
+    /// Where they wait beside memory.
+    pub spool_dir: Option<PathBuf>,
+    /// How much disk they may take there, in bytes.
+    pub spool_limit: usize,
     /// How long a shutdown may take.
     pub shutdown_grace: Duration,
 }
@@ -150,6 +158,9 @@ impl Config {
             listen: SocketAddr::new(address, port),
             log_level: layers.log_level(typed)?,
             max_procs,
+            queue_limit: layers.size("queue_limit", 36)?,
+            spool_dir: Some(layers.text("spool_dir")).filter(|path| !path.is_empty()).map(Into::into),
+            spool_limit: layers.size("spool_limit", 44)?,
             shutdown_grace,
         })
     }
@@ -230,6 +241,12 @@ impl<'a> Layers<'a> {
         humantime::parse_duration(&self.text(name)).map_err(|_| {
             self.bad(name, "is no duration: give a number with its unit, such as 30s, 1m30s or 500ms".into())
         })
+    }
+
+    /// A size from 1 MiB to 2 to the power of `most`.
+    fn size(&self, name: &str, most: u32) -> Result<usize, ConfigError> {
+        let size = sizes::parse(&self.text(name)).filter(|size| sizes::fits(*size, 20, most));
+        size.ok_or_else(|| self.bad(name, format!("is no size: give 1Mi to {}", sizes::show(most))))
     }
 
     fn address(&self, text: &str) -> Result<IpAddr, ConfigError> {

@@ -6,11 +6,15 @@ pub mod cluster;
 pub mod history;
 pub mod node;
 pub mod pack;
+pub mod pause;
+pub mod points;
 pub mod query;
+pub mod queue;
 pub mod rate;
 mod rated;
 pub mod schedule;
 pub mod sheet;
+pub mod stored;
 pub mod sum;
 mod totals;
 

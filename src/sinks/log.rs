@@ -1,11 +1,9 @@
 //! `log`: every window as one record of the log, in the text that Heapster printed. The text is left to `wire`.
 
-use super::{Maker, Sink, SinkError};
-use crate::config::uri::{Uri, UriError};
-use crate::rollup::cluster::Batch;
+use super::{Built, ProblemError, Refused, Sink, Slice};
+use crate::config::uri::Uri;
 use crate::wire::batch_text;
 use futures_util::future::{LocalBoxFuture, ready};
-use std::sync::Arc;
 
 struct Log;
 
@@ -13,24 +11,16 @@ struct Log;
 ///
 /// # Errors
 /// When the URI has more than its prefix.
-pub fn build(uri: &Uri) -> Result<Maker, UriError> {
+pub fn build(uri: &Uri) -> Result<Built, ProblemError> {
     match uri.config()? {
-        None => Ok(Box::new(|| Box::new(Log))),
-        Some(_) => Err(uri.incomplete("takes no URL; give log alone")),
+        None => Ok(Built { name: uri.to_string(), waits: false, make: Box::new(|_| Box::new(Log)) }),
+        Some(_) => Err(uri.incomplete("takes no URL; give log alone").into()),
     }
 }
 
-/// A sink that does nothing, for `metric`: that one is always there.
-///
-/// # Errors
-/// When the URI has more than its prefix.
-pub fn none(uri: &Uri) -> Result<Maker, UriError> {
-    build(uri)
-}
-
 impl Sink for Log {
-    fn export(&mut self, batch: Arc<Batch>) -> LocalBoxFuture<'_, Result<(), SinkError>> {
-        log::info!("{}", batch_text::encode(&batch));
+    fn put(&self, slice: Slice) -> LocalBoxFuture<'static, Result<(), Refused>> {
+        log::info!("{}", batch_text::encode(&slice.window.batch));
         Box::pin(ready(Ok(())))
     }
 }

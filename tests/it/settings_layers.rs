@@ -45,6 +45,9 @@ fn shown(config: &Config, setting: &str) -> String {
         "listen_ip" => config.listen.ip().to_string(),
         "log_level" => config.log_level.to_string(),
         "max_procs" => config.max_procs.to_string(),
+        "queue_limit" => config.queue_limit.to_string(),
+        "spool_dir" => format!("{:?}", config.spool_dir),
+        "spool_limit" => config.spool_limit.to_string(),
         "shutdown_grace" => format!("{:?}", config.shutdown_grace),
         other => panic!("{other} is new: say how it is shown"),
     }
@@ -61,6 +64,9 @@ fn sound(setting: &str) -> [&'static str; 3] {
         "listen_ip" => ["127.0.0.1", "::1", "10.0.0.1"],
         "log_level" => ["off", "warn", "trace"],
         "max_procs" => ["1", "2", "256"],
+        "queue_limit" => ["1Mi", "1000000000", "64Gi"],
+        "spool_dir" => ["a", "/b", "c/d e"],
+        "spool_limit" => ["1Mi", "2097152", "16Ti"],
         "shutdown_grace" => ["1s", "500ms", "10m"],
         other => panic!("{other} is new: give it values"),
     }
@@ -253,6 +259,10 @@ const BAD: &[(&str, &[&str], &str)] = &[
     ("listen_ip", &["localhost", "256.0.0.1", "1.2.3", "::1::", "127.0.0.1:8082", "[::1"], "127.0.0.1"),
     ("log_level", &["", "loud", "5", "inf o"], "debug"),
     ("max_procs", &["", "x", "-1", "257", "1.5", "99999999999999999999999"], "256"),
+    ("queue_limit", &["", "x", "0", "1023Ki", "-1", "65Gi", "128Gi", "1.5Gi", "Mi", "64M"], "64Gi"),
+    // Whether a folder can be used is seen once it is.
+    ("spool_dir", &[], ""),
+    ("spool_limit", &["", "x", "0", "1000", "32Ti", "99999999Ti"], "16Ti"),
     ("shutdown_grace", &["", "10", "x", "0s", "0", "11m", "-1s"], "give"),
 ];
 

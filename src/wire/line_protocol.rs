@@ -1,0 +1,99 @@
+//! Points as InfluxDB's line protocol, with the measurements, tags and fields of Heapster's InfluxDB sink
+//! (`metrics/sinks/influxdb/influxdb.go`). Writing only.
+//!
+//! Three things cannot be written so that every reader understands the same: an empty tag, which is left out; a backslash,
+//! which some read as itself and some as the beginning of an escape; a line break or another control character, which ends
+//! the line. The latter two are written as the characters that picture them (`＼`, `␊`), so that no two names fall together.
+
+use super::entity_labels::labels;
+use crate::model::entity::{Entity, Labels};
+use crate::model::inventory::NodeInventory;
+use crate::model::metric::Value;
+use crate::model::time::Timestamp;
+use std::borrow::Cow;
+use std::io::Write;
+
+/// Labels that are no tags: each would make a new series of what is the same one to people.
+const NO_TAGS: [&str; 4] = ["pod_id", "namespace_id", "hostname", "host_id"];
+/// What ends a tag or a field's name unless it is escaped.
+const OF_TAGS: &[char] = &[',', '=', ' '];
+/// What ends a measurement unless it is escaped.
+const OF_MEASUREMENTS: &[char] = &[',', ' '];
+
+/// The tags of an entity, or of a labelled part of it, sorted, each with a comma before it.
+pub fn tags(
+    cluster_name: &str,
+    entity: &Entity,
+    part: Option<&Labels>,
+    facts: Option<&NodeInventory>,
+) -> String {
+    let mut tags: Vec<(&str, Cow<'_, str>)> = labels(entity, facts);
+    tags.retain(|(label, _)| !NO_TAGS.contains(label));
+    tags.extend(part.into_iter().flat_map(Labels::iter).map(|(label, value)| (label, value.into())));
+    tags.push(("cluster_name", cluster_name.into()));
+    tags.retain(|(_, value)| !value.is_empty());
+    tags.sort_unstable();
+    let mut text = String::with_capacity(256);
+    for (label, value) in &tags {
+        text.push(',');
+        escape(label, OF_TAGS, &mut text);
+        text.push('=');
+        escape(value, OF_TAGS, &mut text);
+    }
+    text
+}
+
+/// The measurement and the field of a metric, escaped: its whole name and `value`, or what stands before and behind its
+/// first slash.
+pub fn names(metric: &str, with_fields: bool) -> (String, String) {
+    let (measurement, field) = match metric.split_once('/') {
+        Some(parts) if with_fields => parts,
+        _ => (metric, "value"),
+    };
+    let (mut escaped, mut name) = (String::new(), String::new());
+    escape(measurement, OF_MEASUREMENTS, &mut escaped);
+    escape(field, OF_TAGS, &mut name);
+    (escaped, name)
+}
+
+/// Appends a line. Whether it could be: whole numbers end at 2^63 - 1 there.
+pub fn line(out: &mut Vec<u8>, names: &(String, String), tags: &str, value: Value, stamp: Timestamp) -> bool {
+    let (measurement, field) = names;
+    let whole = match value {
+        Value::Integer(whole) => match i64::try_from(whole) {
+            Ok(whole) => Some(whole),
+            Err(_) => return false,
+        },
+        Value::Float(_) => None,
+    };
+    for text in [measurement, tags, " ", field, "="] {
+        out.extend_from_slice(text.as_bytes());
+    }
+    // Writing to memory cannot fail.
+    let _ = match (whole, value) {
+        (Some(whole), _) => write!(out, "{whole}i {}", stamp.nanos()),
+        (None, Value::Float(float)) => write!(out, "{float} {}", stamp.nanos()),
+        (None, Value::Integer(_)) => Ok(()),
+    };
+    out.push(b'\n');
+    true
+}
+
+fn escape(text: &str, special: &[char], out: &mut String) {
+    for each in text.chars() {
+        match each {
+            '\\' => out.push('＼'),
+            '\u{7f}' => out.push('␡'),
+            // The pictures of the control characters stand in the same order as they.
+            control @ '\0'..='\u{1f}' => {
+                out.push(char::from_u32(u32::from(control) + 0x2400).unwrap_or('\u{fffd}'));
+            }
+            _ => {
+                if special.contains(&each) {
+                    out.push('\\');
+                }
+                out.push(each);
+            }
+        }
+    }
+}
