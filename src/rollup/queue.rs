@@ -63,6 +63,8 @@ pub struct Item<T> {
     pub memory: usize,
     /// What its file takes of the disk; 0 where there is none.
     pub disk: usize,
+    /// Whether it is of an earlier process and was not read yet, so that how many points it has is only what that one said.
+    pub hearsay: bool,
     /// The numbers of the points that the sink has not got yet.
     pub todo: Vec<Range<usize>>,
 }
@@ -144,12 +146,12 @@ impl<T> Queue<T> {
         points
     }
 
-    /// Says that the window in hand, read from its file, has another number of points than was thought: the sink's
-    /// options were others then.
+    /// Says how many points the window in hand, which an earlier process left, really has: the sink's options may have
+    /// been others then.
     pub fn recount(&mut self, points: usize) {
         let (points, before) = (u64::try_from(points).unwrap_or(u64::MAX), self.in_hand.unwrap_or(0));
-        self.ledger.recovered = (self.ledger.recovered + points).saturating_sub(before);
-        self.ledger.queued = (self.ledger.queued + points).saturating_sub(before);
+        self.ledger.recovered = self.ledger.recovered - before + points;
+        self.ledger.queued = self.ledger.queued - before + points;
         self.in_hand = Some(points);
     }
 

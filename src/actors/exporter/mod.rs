@@ -116,6 +116,7 @@ impl Exporter {
                     value: None,
                     memory: 0,
                     disk: found.size,
+                    hearsay: true,
                     todo: std::iter::once(0..found.points).collect(),
                 };
                 let unneeded = queue.recover(item);
@@ -143,7 +144,8 @@ impl Exporter {
             disk = written.unwrap_or(0);
         }
         let todo = std::iter::once(0..points).collect();
-        let unneeded = self.queue.push(Item { id, end, value: Some(batch), memory, disk, todo });
+        let unneeded =
+            self.queue.push(Item { id, end, value: Some(batch), memory, disk, hearsay: false, todo });
         self.remove(unneeded);
     }
 
@@ -169,7 +171,7 @@ impl Exporter {
             if item.value.is_none() {
                 item.memory = batch.own_bytes(None);
                 item.value = Some(batch);
-                if item.todo.iter().any(|range| range.end > window.len()) || item.points() == 0 {
+                if std::mem::take(&mut item.hearsay) {
                     item.todo = std::iter::once(0..window.len()).collect();
                     self.queue.recount(window.len());
                 }
