@@ -168,8 +168,9 @@ impl<T> Queue<T> {
         self.ledger.drop(reason, left);
     }
 
-    /// Brings what waits below the limits: files go oldest first; memory is given back by those that have a file,
-    /// newest first because they are sent last, and then by dropping the oldest.
+    /// Brings what waits below the limits, the oldest first: files go, memory is given back by those that have a file, and
+    /// then by dropping. So what is only in memory is never older than what is only in a file, unless no file could be
+    /// written.
     fn make_room(&mut self) -> Vec<u64> {
         let mut unneeded = Vec::new();
         while self.disk() > self.limits.disk {
@@ -183,7 +184,7 @@ impl<T> Queue<T> {
         }
         while self.memory() > self.limits.memory {
             let in_file = |item: &&mut Item<T>| item.value.is_some() && item.disk > 0;
-            if let Some(item) = self.waiting.iter_mut().rev().find(in_file) {
+            if let Some(item) = self.waiting.iter_mut().find(in_file) {
                 item.value = None;
                 item.memory = 0;
                 continue;

@@ -75,7 +75,7 @@ impl Model {
             }
         }
         while self.waiting.iter().map(|item| item.memory).sum::<usize>() > LIMITS.memory {
-            if let Some(item) = self.waiting.iter_mut().rfind(|item| item.held && item.disk > 0) {
+            if let Some(item) = self.waiting.iter_mut().find(|item| item.held && item.disk > 0) {
                 (item.held, item.memory) = (false, 0);
             } else {
                 let at = self.waiting.iter().position(|item| item.held).unwrap();

@@ -50,7 +50,7 @@ fn block(name: &str, n: i64, values: &[u64]) -> (Block, NamespaceSums) {
 }
 
 /// A window of these nodes.
-fn batch(n: i64, nodes: &[(&str, &[u64])]) -> Batch {
+pub fn batch(n: i64, nodes: &[(&str, &[u64])]) -> Batch {
     let made: Vec<_> = nodes.iter().map(|(name, values)| block(name, n, values)).collect();
     let mut sums = NamespaceSums::default();
     made.iter().for_each(|(_, own)| sums.add_all(own));

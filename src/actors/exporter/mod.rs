@@ -31,6 +31,9 @@ const UNREADABLE: Reason = "unreadable";
 const TORN: Reason = "torn";
 /// A single point that is too large.
 const TOO_LARGE: Reason = "too_large";
+/// The fewest points of a request that is made smaller for all that follow: less fits everywhere, and where it does not,
+/// single points are what is too large.
+const SMALLEST: usize = 100;
 /// Points that a sink neither took nor refused. There are none.
 const UNSETTLED: Reason = "unsettled";
 
@@ -81,6 +84,8 @@ struct Hand {
     moved: bool,
     /// Whether points of it were refused for good.
     refused: bool,
+    /// Whether points of it were too many at once.
+    halved: bool,
     /// Set once the rest must wait: for how long, where the sink said so.
     broken: Option<Option<Duration>>,
 }
@@ -176,7 +181,15 @@ impl Exporter {
                     self.queue.recount(window.len());
                 }
             }
-            self.hand = Some(Hand { item, window, flying: 0, moved: false, refused: false, broken: None });
+            self.hand = Some(Hand {
+                item,
+                window,
+                flying: 0,
+                moved: false,
+                refused: false,
+                halved: false,
+                broken: None,
+            });
             self.go_on(context);
         }
         self.tell();
@@ -233,9 +246,11 @@ impl Exporter {
                 self.queue.dropped(TOO_LARGE, range.len());
             }
             Err(Refused::TooLarge { .. }) => {
-                let half = range.len().div_ceil(2);
-                self.most = self.most.min(half);
-                hand.item.todo.insert(0, range);
+                let half = range.start + range.len() / 2;
+                self.most = self.most.min((range.len() / 2).max(SMALLEST));
+                hand.item.todo.insert(0, half..range.end);
+                hand.item.todo.insert(0, range.start..half);
+                hand.halved = true;
             }
             Err(Refused::Later { after, .. }) => {
                 hand.item.todo.insert(0, range);
@@ -254,6 +269,10 @@ impl Exporter {
         }
         let Some(after) = hand.broken else {
             self.failures = 0;
+            if !hand.halved {
+                // What was too large once, behind a proxy that has gone maybe, need not be for ever.
+                self.most = self.most.saturating_mul(2).min(self.sink.most());
+            }
             let id = hand.item.id;
             self.queue.done(UNSETTLED);
             self.remove([id]);
