@@ -43,9 +43,33 @@ pub fn tags(
     text
 }
 
+/// Parts that Heapster did not have, and that are in others: whoever sums over all parts of a metric would count them
+/// twice.
+const WITHIN_OTHERS: [(&str, &str); 4] = [
+    ("interface", ""),
+    ("resource_id", "imagefs"),
+    ("resource_id", "containerfs"),
+    ("resource_id", "ephemeral-storage"),
+];
+
+/// What sets a part of a metric apart from those that Heapster had: a word for behind the first slash of the name. None
+/// for a part that it had, or none.
+pub fn set_apart(part: Option<&Labels>) -> Option<&'static str> {
+    let mut labels = part.into_iter().flat_map(Labels::iter);
+    labels.find_map(|(label, value)| {
+        let within = WITHIN_OTHERS.iter().find(|(own, id)| *own == label && (id.is_empty() || *id == value));
+        within.map(|(own, id)| if id.is_empty() { *own } else { *id })
+    })
+}
+
 /// The measurement and the field of a metric, escaped: its whole name and `value`, or what stands before and behind its
-/// first slash.
-pub fn names(metric: &str, with_fields: bool) -> (String, String) {
+/// first slash. What sets a part apart stands behind that slash.
+pub fn names(metric: &str, apart: Option<&str>, with_fields: bool) -> (String, String) {
+    let whole = match (apart, metric.split_once('/')) {
+        (Some(apart), Some((group, rest))) => Cow::Owned(format!("{group}/{apart}/{rest}")),
+        _ => Cow::Borrowed(metric),
+    };
+    let metric = &*whole;
     let (measurement, field) = match metric.split_once('/') {
         Some(parts) if with_fields => parts,
         _ => (metric, "value"),

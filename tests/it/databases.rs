@@ -131,6 +131,5 @@ impl Drop for Database {
 pub struct Series {
     #[serde(default)]
     pub tags: std::collections::BTreeMap<String, String>,
-    pub columns: Vec<String>,
     pub values: Vec<Vec<serde_json::Value>>,
 }

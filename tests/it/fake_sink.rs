@@ -1,13 +1,14 @@
 //! A sink's server that fails on purpose, in every way that real ones do. It keeps what it was asked and what it took.
 
 use flate2::read::GzDecoder;
+use heapster::clock::Clock;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::Duration;
 
 /// What it does with a request.
 pub enum Manner {
@@ -36,7 +37,8 @@ impl Manner {
 /// A request that came.
 #[derive(Clone, Debug)]
 pub struct Asked {
-    pub at: Instant,
+    /// When, by the clock of this server.
+    pub at: Duration,
     pub path: String,
     pub headers: BTreeMap<String, String>,
     pub body: String,
@@ -82,13 +84,14 @@ impl FakeSink {
         let (kept, ends) = (Arc::<Mutex<Kept>>::default(), Arc::new(AtomicBool::new(false)));
         let (shared, ended, script) =
             (kept.clone(), ends.clone(), Arc::<Script>::from(Box::new(script) as Box<Script>));
+        let clock = Clock::system();
         let listens = std::thread::spawn(move || {
             for stream in listener.incoming() {
                 if ended.load(Ordering::SeqCst) {
                     break;
                 }
-                let (kept, script) = (shared.clone(), script.clone());
-                std::thread::spawn(move || serve(stream.unwrap(), &kept, &*script));
+                let (kept, script, clock) = (shared.clone(), script.clone(), clock.clone());
+                std::thread::spawn(move || serve(stream.unwrap(), &kept, &*script, &clock));
             }
         });
         Self { port, kept, ends, listens: Some(listens) }
@@ -119,10 +122,10 @@ impl Drop for FakeSink {
     }
 }
 
-fn serve(stream: TcpStream, kept: &Mutex<Kept>, script: &Script) {
+fn serve(stream: TcpStream, kept: &Mutex<Kept>, script: &Script, clock: &Clock) {
     let mut out = stream.try_clone().unwrap();
     let mut input = BufReader::new(stream);
-    while let Some(asked) = receive(&mut input) {
+    while let Some(asked) = receive(&mut input, clock) {
         let manner = {
             let mut kept = kept.lock().unwrap();
             kept.asked.push(asked.clone());
@@ -163,7 +166,7 @@ fn serve(stream: TcpStream, kept: &Mutex<Kept>, script: &Script) {
     let _ = out.shutdown(std::net::Shutdown::Both);
 }
 
-fn receive(input: &mut BufReader<TcpStream>) -> Option<Asked> {
+fn receive(input: &mut BufReader<TcpStream>, clock: &Clock) -> Option<Asked> {
     let mut line = String::new();
     input.read_line(&mut line).ok()?;
     let path = line.split(' ').nth(1)?.to_owned();
@@ -183,5 +186,5 @@ fn receive(input: &mut BufReader<TcpStream>) -> Option<Asked> {
     } else {
         text = String::from_utf8(body).unwrap();
     }
-    Some(Asked { at: Instant::now(), path, headers, body: text })
+    Some(Asked { at: clock.uptime(), path, headers, body: text })
 }

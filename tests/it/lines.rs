@@ -6,14 +6,14 @@ use heapster::model::entity::{Entity, Labels};
 use heapster::model::inventory::{ContainerFacts, NodeFacts, PodFacts};
 use heapster::model::metric::Value;
 use heapster::wire::influx_query as query;
-use heapster::wire::line_protocol::{line, names, tags};
+use heapster::wire::line_protocol::{line, names, set_apart, tags};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 fn text(metric: &str, with_fields: bool, tags: &str, value: Value) -> String {
     let mut out = Vec::new();
-    assert!(line(&mut out, &names(metric, with_fields), tags, value, window(0).end()));
+    assert!(line(&mut out, &names(metric, None, with_fields), tags, value, window(0).end()));
     String::from_utf8(out).unwrap()
 }
 
@@ -46,6 +46,14 @@ fn lines_are_those_of_the_original() {
     assert_eq!(float(0.25), format!("network/tx_rate,type=cluster value=0.25 {stamp}\n"));
     assert_eq!(float(1e300), format!("network/tx_rate,type=cluster value=1{} {stamp}\n", "0".repeat(300)));
     assert_eq!(float(3.0), format!("network/tx_rate,type=cluster value=3 {stamp}\n"));
+    let part = |label, value| set_apart(Some(&Labels::new([(label, value)])));
+    assert_eq!(
+        (part("resource_id", "/"), part("resource_id", "Volume:a"), set_apart(None)),
+        (None, None, None)
+    );
+    assert_eq!(names("network/rx", part("interface", "eth0"), false).0, "network/interface/rx");
+    let image = names("filesystem/usage", part("resource_id", "imagefs"), true);
+    assert_eq!(image, ("filesystem".to_owned(), "imagefs/usage".to_owned()));
     let free = of(&of_free("n1", "kubelet"), None);
     assert_eq!(free, ",cluster_name=default,container_name=kubelet,nodename=n1,type=sys_container");
     assert_eq!(tags("c", &Entity::Cluster, None, None), ",cluster_name=c,type=cluster");
@@ -54,7 +62,13 @@ fn lines_are_those_of_the_original() {
     let most = u64::try_from(i64::MAX).unwrap();
     assert!(text("memory/usage", false, "", Value::Integer(most)).contains(&format!("value={most}i ")));
     let mut out = Vec::new();
-    assert!(!line(&mut out, &names("memory/usage", false), "", Value::Integer(most + 1), window(0).end()));
+    assert!(!line(
+        &mut out,
+        &names("memory/usage", None, false),
+        "",
+        Value::Integer(most + 1),
+        window(0).end()
+    ));
     assert!(out.is_empty(), "a number that it has no form for leaves nothing behind");
 }
 

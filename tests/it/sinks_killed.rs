@@ -65,7 +65,7 @@ async fn a_kill_loses_nothing_that_was_closed() {
     let rows = database.influxql("k8s", "SELECT value FROM \"memory/usage\" WHERE type = 'cluster'").await;
     let stamps: Vec<i64> = rows[0].values.iter().map(|row| row[0].as_i64().unwrap()).collect();
     assert_eq!(stamps[0], oldest.timestamp_nanos_opt().unwrap());
-    assert!(stamps.len() as u64 > before["queuedWindows"].as_u64().unwrap(), "{stamps:?}");
+    assert!(stamps.len() as u64 >= before["queuedWindows"].as_u64().unwrap(), "{stamps:?}");
     let killed = Command::new("kill").args(["-TERM", &second.id().to_string()]).status().unwrap();
     assert!(killed.success() && second.wait().unwrap().code() == Some(0));
     let log = std::fs::read_to_string(&log).unwrap();

@@ -12,7 +12,7 @@ use crate::config::uri::Uri;
 use crate::model::Map;
 use crate::model::metric::{MetricKey, RATED};
 use crate::rollup::points::{Takes, public};
-use crate::wire::line_protocol::{line, names, tags};
+use crate::wire::line_protocol::{line, names, set_apart, tags};
 use futures_util::future::LocalBoxFuture;
 use options::Options;
 use server::Server;
@@ -114,7 +114,7 @@ impl Lines {
         let mut written = 0;
         let stamp = window.batch.window.end();
         let cluster = self.cluster_name.as_deref().unwrap_or(&window.batch.cluster);
-        let mut named: Map<MetricKey, (String, String)> = Map::default();
+        let mut named: Map<(MetricKey, Option<&str>), (String, String)> = Map::default();
         for (block, part) in window.slices(range.clone()) {
             let rows = &block.layout.rows;
             // Most rows have many points: their tags are put together once.
@@ -124,10 +124,10 @@ impl Lines {
                     return;
                 };
                 let tags = tagged.get_or_insert_with(|| tags(cluster, entity, part, block.facts.as_deref()));
-                if !named.contains_key(metric) {
-                    named.insert(metric.clone(), names(metric.name(), self.with_fields));
-                }
-                let Some(names) = named.get(metric) else { return };
+                let key = (metric.clone(), set_apart(part));
+                let names = named
+                    .entry(key)
+                    .or_insert_with_key(|(metric, apart)| names(metric.name(), *apart, self.with_fields));
                 written += usize::from(line(&mut out, names, tags, metric.form().show(held), stamp));
             });
         }
