@@ -44,7 +44,7 @@ pub async fn readyz(api: web::Data<Api>, request: HttpRequest) -> HttpResponse {
 /// `/healthz`: whether the newest data is fresh, as Heapster's was.
 pub async fn healthz(api: web::Data<Api>, request: HttpRequest) -> HttpResponse {
     let mut checks = Vec::new();
-    let stale_after = api.stale_after;
+    let stale_after = api.settings.stale_after;
     each_cluster(&api, &mut checks, |state| vec![("data", freshness(state, stale_after))]).await;
     answer("healthz", &checks, &request)
 }

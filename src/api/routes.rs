@@ -1,7 +1,7 @@
 //! THE table of routes: every path that is answered, once. The server, the README and the manifests' probes are all held
 //! to it. What a request must be like for any of them is left to [`super::manners`].
 
-use super::{health, manners, model, status};
+use super::{health, manners, model, resource_metrics, status};
 use actix_web::dev::HttpServiceFactory;
 use actix_web::guard::fn_guard;
 use actix_web::{Resource, web};
@@ -85,4 +85,14 @@ routes! {
     "/api/v1/model/namespaces/{namespace}/pods/{pod}/containers" Json model::containers, "names of a pod's containers";
     "/api/v1/model/namespaces/{namespace}/pods/{pod}/containers/{container}/metrics" Json model::container_metrics, "names of a container's metrics";
     "/api/v1/model/namespaces/{namespace}/pods/{pod}/containers/{container}/metrics/{metric:.+}" Json model::container_series, "one metric of a container of a pod";
+    "/apis/metrics/v1alpha1/nodes" Json resource_metrics::nodes, "cpu and memory of the nodes";
+    "/apis/metrics/v1alpha1/nodes/{node}" Json resource_metrics::node, "cpu and memory of a node";
+    "/apis/metrics/v1alpha1/pods" Json resource_metrics::pods, "cpu and memory of the pods";
+    "/apis/metrics/v1alpha1/namespaces/{namespace}/pods" Json resource_metrics::pods_of, "cpu and memory of a namespace's pods";
+    "/apis/metrics/v1alpha1/namespaces/{namespace}/pods/{pod}" Json resource_metrics::pod, "cpu and memory of a pod";
+    "/apis/metrics.k8s.io/v1alpha1/nodes" Json resource_metrics::nodes, "cpu and memory of the nodes";
+    "/apis/metrics.k8s.io/v1alpha1/nodes/{node}" Json resource_metrics::node, "cpu and memory of a node";
+    "/apis/metrics.k8s.io/v1alpha1/pods" Json resource_metrics::pods, "cpu and memory of the pods";
+    "/apis/metrics.k8s.io/v1alpha1/namespaces/{namespace}/pods" Json resource_metrics::pods_of, "cpu and memory of a namespace's pods";
+    "/apis/metrics.k8s.io/v1alpha1/namespaces/{namespace}/pods/{pod}" Json resource_metrics::pod, "cpu and memory of a pod";
 }

@@ -7,6 +7,7 @@ pub mod kubelet_stats;
 pub mod kubelet_summary;
 pub mod kubernetes_objects;
 pub mod lenient;
+pub mod metrics_api;
 pub mod model_api;
 pub mod quantity;
 pub mod rfc3339;
