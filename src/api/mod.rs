@@ -2,6 +2,7 @@
 //! it looks to `wire`.
 
 pub mod error;
+pub mod export;
 pub mod health;
 pub mod manners;
 pub mod model;

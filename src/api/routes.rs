@@ -1,7 +1,7 @@
 //! THE table of routes: every path that is answered, once. The server, the README and the manifests' probes are all held
 //! to it. What a request must be like for any of them is left to [`super::manners`].
 
-use super::{health, manners, model, resource_metrics, status};
+use super::{export, health, manners, model, resource_metrics, status};
 use actix_web::dev::HttpServiceFactory;
 use actix_web::guard::fn_guard;
 use actix_web::{Resource, web};
@@ -85,6 +85,8 @@ routes! {
     "/api/v1/model/namespaces/{namespace}/pods/{pod}/containers" Json model::containers, "names of a pod's containers";
     "/api/v1/model/namespaces/{namespace}/pods/{pod}/containers/{container}/metrics" Json model::container_metrics, "names of a container's metrics";
     "/api/v1/model/namespaces/{namespace}/pods/{pod}/containers/{container}/metrics/{metric:.+}" Json model::container_series, "one metric of a container of a pod";
+    "/api/v1/metric-export" Json export::metrics, "newest points of nodes, pods and containers with all their labels";
+    "/api/v1/metric-export-schema" Json export::schema, "what those points are";
     "/apis/metrics/v1alpha1/nodes" Json resource_metrics::nodes, "cpu and memory of the nodes";
     "/apis/metrics/v1alpha1/nodes/{node}" Json resource_metrics::node, "cpu and memory of a node";
     "/apis/metrics/v1alpha1/pods" Json resource_metrics::pods, "cpu and memory of the pods";
