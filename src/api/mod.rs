@@ -4,6 +4,7 @@
 pub mod error;
 pub mod export;
 pub mod health;
+pub mod listings;
 pub mod manners;
 pub mod model;
 mod reply;

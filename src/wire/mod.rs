@@ -11,6 +11,7 @@ pub mod lenient;
 pub mod metric_export;
 pub mod metrics_api;
 pub mod model_api;
+pub mod model_stats;
 pub mod quantity;
 pub mod rfc3339;
 pub mod telling;
