@@ -12,6 +12,7 @@ mod actors;
 mod actors_flow;
 mod actors_probe;
 mod addresses;
+mod answers;
 mod binary;
 mod bodies;
 mod clusters;
