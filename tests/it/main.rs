@@ -48,6 +48,8 @@ mod summaries_walk;
 mod support;
 mod tape;
 mod tape_client;
+mod tape_expected;
+mod tape_judge;
 mod tape_player;
 mod tls;
 mod walk;

@@ -177,7 +177,7 @@ impl Player {
                         self.tell_nodes().await;
                     }
                 }
-                Event::Asked(node, file, took) => self.answer(node, file.as_deref(), took),
+                Event::Asked(node, file, took) => self.answer(at, node, file.as_deref(), took),
                 Event::In(scraped) => self.aggregator.send(*scraped).await.unwrap(),
             }
         }
@@ -194,10 +194,9 @@ impl Player {
     }
 
     /// What a scraper does with an answer; it is told of once it is in.
-    fn answer(&mut self, node: Name, file: Option<&str>, duration: Duration) {
-        let now = self.clock.now();
+    fn answer(&mut self, now: Timestamp, node: Name, file: Option<&str>, duration: Duration) {
         let window = Resolution::new(RESOLUTION).unwrap().last_ended(now);
-        let outcome = file.map(|file| self.take(&node, Tape::open().bytes(file), duration));
+        let outcome = file.map(|file| self.take(now, &node, Tape::open().bytes(file), duration));
         let scraped = Scraped {
             cluster: ClusterId(0),
             node,
@@ -211,8 +210,7 @@ impl Player {
         self.script.insert(place, (at, event));
     }
 
-    fn take(&mut self, node: &Name, body: &[u8], duration: Duration) -> Took {
-        let now = self.clock.now();
+    fn take(&mut self, now: Timestamp, node: &Name, body: &[u8], duration: Duration) -> Took {
         let window = Resolution::new(RESOLUTION).unwrap().last_ended(now);
         let inventory = Arc::new(self.inventory.of_node(node).unwrap());
         let mut made = None;
