@@ -50,6 +50,7 @@ mod tape;
 mod tape_client;
 mod tape_expected;
 mod tape_judge;
+mod tape_original;
 mod tape_player;
 mod tls;
 mod walk;
