@@ -3,13 +3,19 @@
 
 pub mod error;
 pub mod health;
+pub mod manners;
 pub mod model;
+mod reply;
 pub mod routes;
 pub mod server;
 pub mod status;
 
 use crate::messages::{Ask, AskNodes, AskState, ClusterState, NodeState};
 use crate::model::entity::{ClusterId, Name};
+use crate::model::metric::Value;
+use crate::model::time::Timestamp;
+use crate::rollup::history::{SeriesKey, Span};
+use crate::rollup::latest::{Latest, Scope};
 use crate::rollup::query::{Answer, Query};
 use crate::telemetry::Telemetry;
 use actix::Recipient;
@@ -85,6 +91,33 @@ impl Api {
         let outcome = result.as_ref().map_or_else(ApiError::as_label, |_| "ok");
         self.telemetry.questions.of([outcome]).inc();
         result
+    }
+
+    /// Asks for several series.
+    ///
+    /// # Errors
+    /// As [`Api::ask`].
+    async fn several(
+        &self,
+        cluster: Option<ClusterId>,
+        keys: Vec<SeriesKey>,
+        span: Span,
+    ) -> Result<Vec<Vec<(Timestamp, Value)>>, ApiError> {
+        match self.ask(cluster, Query::Several(keys, span)).await? {
+            Answer::Several(series) => Ok(series),
+            _ => Err(ApiError::Ended),
+        }
+    }
+
+    /// Asks for the newest blocks.
+    ///
+    /// # Errors
+    /// As [`Api::ask`].
+    async fn latest(&self, cluster: Option<ClusterId>, scope: Scope) -> Result<Vec<Latest>, ApiError> {
+        match self.ask(cluster, Query::Latest(scope)).await? {
+            Answer::Latest(latest) => Ok(latest),
+            _ => Err(ApiError::Ended),
+        }
     }
 
     async fn ask_in_time(&self, cluster: Option<ClusterId>, query: Query) -> Result<Answer, ApiError> {

@@ -2,11 +2,12 @@
 //! is left to `topology`.
 
 use super::Api;
-use super::error::{ApiError, not_found};
+use super::error::ApiError;
+use super::manners::{not_found, tidy_path};
 use super::routes::ROUTES;
 use actix_web::body::MessageBody;
 use actix_web::dev::{Server, ServiceRequest, ServiceResponse};
-use actix_web::middleware::{Compress, Next, NormalizePath, from_fn};
+use actix_web::middleware::{Compress, Next, from_fn};
 use actix_web::{App, Error, HttpServer, web};
 use std::net::TcpListener;
 use std::time::Duration;
@@ -32,7 +33,7 @@ pub fn server(api: &Api, listener: TcpListener) -> std::io::Result<Server> {
         let app = App::new()
             .app_data(api.clone())
             .app_data(paths)
-            .wrap(NormalizePath::trim())
+            .wrap(from_fn(tidy_path))
             .wrap(Compress::default())
             .wrap(from_fn(count));
         ROUTES

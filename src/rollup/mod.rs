@@ -4,6 +4,7 @@
 pub mod block;
 pub mod cluster;
 pub mod history;
+pub mod latest;
 pub mod node;
 pub mod pack;
 pub mod query;

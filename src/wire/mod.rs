@@ -1,6 +1,8 @@
 //! Bytes in, values out, and back: one file a format. Types that a format needs never leave their file.
 
 pub mod batch_text;
+pub mod chunks;
+pub mod go_json;
 pub mod kubelet_stats;
 pub mod kubelet_summary;
 pub mod kubernetes_objects;
