@@ -118,12 +118,19 @@ impl Oracle {
         self.answers.iter().filter_map(|answer| Some((answer, answer.told.as_ref()?)))
     }
 
-    /// A series: the entity's path below `model/`, the metric's name, the labels as the API takes them.
-    pub fn series(&self, entity: &str, metric: &str, labels: &str) -> Series {
-        match entity.split('/').count() {
-            1 | 2 if !entity.starts_with("nodes/") => self.sums(entity, metric, labels),
-            _ => self.own(entity, metric, labels),
-        }
+    /// A series as it is at an instant: the entity's path below `model/`, the metric's name, the labels as the API takes
+    /// them.
+    pub fn series(&self, entity: &str, metric: &str, labels: &str, seen: Timestamp) -> Series {
+        let open = |window: &Window| {
+            self.answers.iter().any(|answer| answer.window == *window && answer.done > seen)
+        };
+        let mut series =
+            if is_sum(entity) { self.sums(entity, metric, labels) } else { self.own(entity, metric, labels) };
+        let unseen = self.answers.iter().map(|answer| answer.window).filter(open);
+        unseen.for_each(|window| {
+            series.remove(&window.end());
+        });
+        series
     }
 
     fn own(&self, entity: &str, metric: &str, labels: &str) -> Series {
@@ -182,8 +189,7 @@ impl Oracle {
     /// The names of an entity's metrics.
     pub fn names(&self, entity: &str) -> BTreeSet<String> {
         let own = self.told().flat_map(|(_, told)| told.expected.keys());
-        let of_sum = entity.split('/').count() <= 2 && !entity.starts_with("nodes/");
-        if of_sum {
+        if is_sum(entity) {
             let inside = |path: &str| {
                 path.starts_with("namespaces/")
                     && (entity.is_empty() || path.starts_with(&format!("{entity}/")))
@@ -201,6 +207,11 @@ impl Oracle {
         let names = names.map(|(.., name)| if name == "@start" { "uptime".to_owned() } else { name.clone() });
         names.filter(|name| !name.starts_with('@')).collect()
     }
+}
+
+/// Whether this is the path of a namespace, or that of the cluster, which is empty.
+pub fn is_sum(entity: &str) -> bool {
+    entity.split('/').count() <= 2 && !entity.starts_with("nodes/")
 }
 
 /// How far a value of ours may be from its expectation: what the form it is held in rounds off, once for each summand.

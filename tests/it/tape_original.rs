@@ -29,13 +29,6 @@ pub struct Original<'o> {
     pub rounds: Vec<Round<'o>>,
 }
 
-/// The counter that a rate is made of.
-pub fn counter_of(metric: &str) -> Option<String> {
-    let counter = metric.strip_suffix("_rate")?;
-    let of_usage = |rest| if rest == "cpu/usage" { "cpu/usage" } else { rest };
-    Some(of_usage(counter).to_owned())
-}
-
 impl<'o> Original<'o> {
     pub fn new(oracle: &'o Oracle) -> Self {
         let mut by_window: BTreeMap<i64, Vec<&Answer>> = BTreeMap::new();
@@ -81,10 +74,10 @@ impl<'o> Original<'o> {
     /// What it made of an entity's counter: none in its first round, where the entity was not in the round before,
     /// started anew, or was not sampled again. A pod has but the instant of its network figures.
     fn own_rate(&self, round: &Round<'o>, entity: &str, metric: &str) -> Option<f64> {
-        let counter = counter_of(metric)?;
+        let counter = metric.strip_suffix("_rate")?;
         let previous = &self.rounds[round.previous?];
-        let (value, start, at) = sample(round, entity, &counter)?;
-        let (before, start_before, at_before) = sample(previous, entity, &counter)?;
+        let (value, start, at) = sample(round, entity, counter)?;
+        let (before, start_before, at_before) = sample(previous, entity, counter)?;
         if at <= at_before || start != start_before {
             return None;
         }
@@ -102,15 +95,15 @@ impl<'o> Original<'o> {
         containers.iter().filter_map(|container| self.own_rate(round, container, metric)).reduce(|a, b| a + b)
     }
 
-    /// What it summed for a namespace, or for the cluster where `entity` is empty.
-    pub fn sum(&self, round: &Round<'o>, entity: &str, metric: &str) -> f64 {
+    /// What it summed for a namespace, or for the cluster where `entity` is empty: nothing where no pod had any.
+    pub fn sum(&self, round: &Round<'o>, entity: &str, metric: &str) -> Option<f64> {
         let within = if entity.is_empty() { "namespaces/".to_owned() } else { format!("{entity}/pods/") };
         let pods = entities(round, &within).into_iter().filter(|path| is_pod(path));
         let value = |pod: String| match metric {
             "cpu/usage_rate" => self.rate(round, &pod, metric),
             _ => value(round, &pod, metric).and_then(Value::as_f64),
         };
-        pods.filter_map(value).sum()
+        pods.filter_map(value).reduce(|a, b| a + b)
     }
 }
 
@@ -119,7 +112,7 @@ pub fn is_pod(entity: &str) -> bool {
 }
 
 /// The paths of a round that begin so.
-fn entities(round: &Round<'_>, start: &str) -> Vec<String> {
+pub fn entities(round: &Round<'_>, start: &str) -> Vec<String> {
     let keys = round.answers.iter().flat_map(|(_, told)| told.expected.keys());
     let mut paths: Vec<String> =
         keys.map(|(path, ..)| path.clone()).filter(|path| path.starts_with(start)).collect();
@@ -134,7 +127,7 @@ pub fn value<'r>(round: &'r Round<'_>, entity: &str, metric: &str) -> Option<&'r
 }
 
 /// A counter, its entity's start, and the instant that the original took for that of the counter.
-fn sample(round: &Round<'_>, entity: &str, counter: &str) -> Option<(f64, i64, i64)> {
+pub fn sample(round: &Round<'_>, entity: &str, counter: &str) -> Option<(f64, i64, i64)> {
     let note = |counter: &str| value(round, entity, &format!("@{counter}"));
     let number = value(round, entity, counter)?.as_f64()?;
     let times =

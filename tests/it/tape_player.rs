@@ -14,6 +14,7 @@
 
 use crate::tape::{RESOLUTION, Recorded, Reply, Tape, instant};
 use crate::tape_client;
+use crate::tape_judge::Case;
 use actix::prelude::*;
 use heapster::actors::aggregator::Aggregator;
 use heapster::api::{Api, server};
@@ -270,7 +271,7 @@ pub fn instants(answers: &[Recorded]) -> Vec<Timestamp> {
 }
 
 /// Plays the tape to its end and asks for everything that the original was asked for. Gives its answers and ours.
-pub async fn ask_all() -> Vec<(Recorded, Reply)> {
+pub async fn ask_all() -> Vec<Case> {
     tokio::time::pause();
     let answers = Tape::open().answers();
     let instants = instants(&answers);
@@ -281,7 +282,8 @@ pub async fn ask_all() -> Vec<(Recorded, Reply)> {
         ours.extend(player.ask(group).await);
     }
     player.stop().await;
-    answers.into_iter().zip(ours).collect()
+    let cases = answers.into_iter().zip(ours).zip(instants);
+    cases.map(|((theirs, ours), at)| Case { theirs, ours, at }).collect()
 }
 
 fn by_instant(instants: &[Timestamp], answers: &[Recorded]) -> Vec<(Timestamp, Vec<Recorded>)> {
@@ -293,17 +295,4 @@ fn by_instant(instants: &[Timestamp], answers: &[Recorded]) -> Vec<(Timestamp, V
         }
     }
     groups
-}
-
-#[actix_web::test]
-async fn explore() {
-    let all = ask_all().await;
-    for (theirs, ours) in all {
-        let same = ours.status == theirs.reply.status;
-        let body = theirs.reply.plain() == ours.plain();
-        println!("{same} {body} {} {} {}", theirs.reply.status, ours.status, theirs.name);
-        std::fs::create_dir_all("/tmp/ours").unwrap();
-        std::fs::write(format!("/tmp/ours/{}", theirs.name), ours.plain()).unwrap();
-        std::fs::write(format!("/tmp/ours/{}.theirs", theirs.name), theirs.reply.plain()).unwrap();
-    }
 }

@@ -1,0 +1,64 @@
+//! Held to the original: each of its 594 recorded answers beside ours to the same request, at the same instant of the
+//! same tape.
+
+use crate::tape_differences::{DIFFERENCES, matches};
+use crate::tape_expected::Oracle;
+use crate::tape_judge::{Bench, judge};
+use crate::tape_original::Original;
+use crate::tape_player::ask_all;
+use crate::tape_series::Reasons;
+use std::collections::BTreeMap;
+
+#[actix_web::test]
+async fn every_recorded_answer_is_equal_or_different_on_purpose() {
+    let oracle = Oracle::new();
+    let bench = Bench { oracle: &oracle, original: Original::new(&oracle) };
+    let cases = ask_all().await;
+    let mut failures = Vec::new();
+    let mut found: Vec<(String, Reasons)> = Vec::new();
+    for case in &cases {
+        let request = case.request();
+        match judge(&bench, case) {
+            Err(why) => failures.push(format!("{request}: {why}")),
+            Ok(reasons) => found.push((request, reasons)),
+        }
+    }
+    for (request, reasons) in &found {
+        let listed: Vec<_> =
+            DIFFERENCES.iter().filter(|one| one.has(request)).map(|one| one.reason).collect();
+        let unlisted = reasons.iter().filter(|reason| !listed.contains(reason));
+        failures.extend(unlisted.map(|reason| format!("{request}: {reason} is not in the table")));
+        if reasons.is_empty() && !listed.is_empty() {
+            failures.push(format!("{request}: is equal, and the table has it for {listed:?}"));
+        }
+    }
+    for one in DIFFERENCES {
+        let used = |pattern: &&&str| {
+            found.iter().any(|(request, reasons)| reasons.contains(&one.reason) && matches(pattern, request))
+        };
+        let idle = one.of.iter().filter(|pattern| !used(pattern));
+        failures.extend(
+            idle.map(|pattern| format!("{}: {pattern} matches no case that differs by it", one.reason)),
+        );
+        let equal = |pattern: &&&str| {
+            found.iter().any(|(request, reasons)| reasons.is_empty() && matches(pattern, request))
+        };
+        let idle = one.unless.iter().copied().flatten().filter(|pattern| !equal(pattern));
+        failures.extend(idle.map(|pattern| format!("{}: {pattern} matches no equal case", one.reason)));
+    }
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for (_, reasons) in &found {
+        for reason in reasons {
+            *counts.entry(reason.to_string()).or_default() += 1;
+        }
+    }
+    let equal = found.iter().filter(|(_, reasons)| reasons.is_empty()).count();
+    println!(
+        "equal {equal}, different on purpose {}, failing {}",
+        found.len() - equal,
+        cases.len() - found.len()
+    );
+    println!("{counts:#?}");
+    assert_eq!(cases.len(), 594);
+    assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
+}
