@@ -5,8 +5,8 @@ use crate::actors::aggregator::Aggregator;
 use crate::actors::discovery::{Discovery, MakeScraper, ScraperHandle};
 use crate::actors::exporter::Exporter;
 use crate::actors::scraper::{Scraper, Shared};
-use crate::api::Api;
 use crate::api::server::server;
+use crate::api::{Api, Settings};
 use crate::client::credentials::Token;
 use crate::client::kubelet::KubeletClient;
 use crate::client::kubernetes::{ApiServer, LoginError};
@@ -106,7 +106,8 @@ pub async fn start(
         aggregator.clone().recipient(),
         aggregator.clone().recipient(),
         names,
-        stale_after,
+        Settings { stale_after, disable_export: false },
+        clock.clone(),
         telemetry.clone(),
     );
     let server = server(&api, listener).map_err(|error| StartError::Listen(config.listen, error))?;

@@ -1,5 +1,7 @@
 //! Every answer that is no success, in one place: text, as Heapster's were.
 
+use crate::model::entity::Name;
+use crate::model::selector::BadSelector;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ContentType, RETRY_AFTER};
 use actix_web::{HttpResponse, ResponseError};
@@ -33,6 +35,23 @@ pub enum ApiError {
     /// A path that cannot be decoded.
     #[error("the path cannot be decoded: {:?}; send every byte that is no plain character as % and two digits", brief(.0))]
     BadPath(String),
+    /// A label selector that is none.
+    #[error("Error while parsing selector {}: {}", brief(value), brief(&why.to_string()))]
+    BadSelector {
+        /// The text.
+        value: String,
+        /// Why.
+        why: BadSelector,
+    },
+    /// A node that has no cpu rate or no memory, or that nobody knows.
+    #[error("No metrics for node {}", brief(.0))]
+    NoNodeMetrics(String),
+    /// A pod that has a container without cpu rate or memory, in the spelling that Heapster had.
+    #[error("No metrics availalble for pod {}/{}", brief(.0), brief(.1))]
+    NoPodMetrics(Name, Name),
+    /// A pod that nobody knows.
+    #[error("Error while getting pod {}: pod {:?} not found", brief(.0), brief(.0))]
+    NoPod(Name),
     /// Too many questions wait already.
     #[error("too many questions are waiting; try again")]
     Busy,
@@ -61,9 +80,12 @@ impl ApiError {
     /// The outcome as a label of `/metrics`.
     pub const fn as_label(&self) -> &'static str {
         match self {
-            Self::BadTime { .. } | Self::BadLabels(_) | Self::BadCluster { .. } | Self::BadPath(_) => {
-                "bad_request"
-            }
+            Self::BadTime { .. }
+            | Self::BadLabels(_)
+            | Self::BadCluster { .. }
+            | Self::BadPath(_)
+            | Self::BadSelector { .. } => "bad_request",
+            Self::NoNodeMetrics(_) | Self::NoPodMetrics(..) | Self::NoPod(_) => "not_found",
             Self::Busy => "busy",
             Self::Late => "late",
             Self::Ended => "ended",
@@ -74,9 +96,12 @@ impl ApiError {
 impl ResponseError for ApiError {
     fn status_code(&self) -> StatusCode {
         match self {
-            Self::BadTime { .. } | Self::BadLabels(_) | Self::BadCluster { .. } | Self::BadPath(_) => {
-                StatusCode::BAD_REQUEST
-            }
+            Self::BadTime { .. }
+            | Self::BadLabels(_)
+            | Self::BadCluster { .. }
+            | Self::BadPath(_)
+            | Self::BadSelector { .. } => StatusCode::BAD_REQUEST,
+            Self::NoNodeMetrics(_) | Self::NoPodMetrics(..) | Self::NoPod(_) => StatusCode::NOT_FOUND,
             Self::Busy | Self::Late | Self::Ended => StatusCode::SERVICE_UNAVAILABLE,
         }
     }

@@ -2,14 +2,18 @@
 //! it looks to `wire`.
 
 pub mod error;
+pub mod export;
 pub mod health;
+pub mod listings;
 pub mod manners;
 pub mod model;
 mod reply;
+pub mod resource_metrics;
 pub mod routes;
 pub mod server;
 pub mod status;
 
+use crate::clock::Clock;
 use crate::messages::{Ask, AskNodes, AskState, ClusterState, NodeState};
 use crate::model::entity::{ClusterId, Name};
 use crate::model::metric::Value;
@@ -30,6 +34,15 @@ const DEADLINE: Duration = Duration::from_secs(5);
 /// How many questions may wait for the aggregator at once.
 pub const IN_FLIGHT: usize = 512;
 
+/// What can be set about the answers.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Data older than this is not healthy.
+    pub stale_after: Duration,
+    /// Whether `/api/v1/metric-export` answers with an empty list.
+    pub disable_export: bool,
+}
+
 /// What every handler needs. Cloning is cheap.
 #[derive(Clone)]
 pub struct Api {
@@ -39,18 +52,20 @@ pub struct Api {
     clusters: Arc<[Name]>,
     places: Arc<Semaphore>,
     draining: Arc<AtomicBool>,
-    stale_after: Duration,
+    settings: Settings,
+    clock: Clock,
     telemetry: Telemetry,
 }
 
 impl Api {
-    /// An API that asks this aggregator of these clusters. Data older than `stale_after` is not healthy.
+    /// An API that asks this aggregator of these clusters.
     pub fn new(
         aggregator: Recipient<Ask>,
         states: Recipient<AskState>,
         nodes: Recipient<AskNodes>,
         clusters: Vec<Name>,
-        stale_after: Duration,
+        settings: Settings,
+        clock: Clock,
         telemetry: Telemetry,
     ) -> Self {
         let places = Arc::new(Semaphore::new(IN_FLIGHT));
@@ -61,9 +76,15 @@ impl Api {
             clusters: clusters.into(),
             places,
             draining: Arc::new(AtomicBool::new(false)),
-            stale_after,
+            settings,
+            clock,
             telemetry,
         }
+    }
+
+    /// The time at which a request is answered.
+    fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// Says that this process is about to end: it is not ready from now on.

@@ -32,9 +32,15 @@ pub fn json(body: String) -> HttpResponse {
     HttpResponse::Ok().content_type(ContentType::json()).body(body)
 }
 
-/// JSON that is written while it is sent, no faster than the client reads.
-pub fn long_json(pieces: impl Iterator<Item = String> + 'static) -> HttpResponse {
-    stream(futures_util::stream::iter(pieces.map(Ok::<_, Infallible>)))
+/// JSON that is written while it is sent, no faster than the client reads. What fits into one piece is sent as one.
+pub fn long_json(mut pieces: impl Iterator<Item = String> + 'static) -> HttpResponse {
+    match (pieces.next(), pieces.next()) {
+        (first, None) => json(first.unwrap_or_default()),
+        (first, second) => {
+            let pieces = first.into_iter().chain(second).chain(pieces);
+            stream(futures_util::stream::iter(pieces.map(Ok::<_, Infallible>)))
+        }
+    }
 }
 
 /// JSON that comes by and by. An error cuts the answer off, so that the client sees that it is not whole.

@@ -14,6 +14,7 @@ pub mod schedule;
 pub mod sheet;
 pub mod sum;
 mod totals;
+pub mod usage;
 
 use crate::model::entity::{ClusterId, Name};
 use crate::model::time::{Timestamp, Window};
