@@ -136,19 +136,17 @@ impl Oracle {
     fn own(&self, entity: &str, metric: &str, labels: &str) -> Series {
         let mut series = Series::new();
         for (answer, told) in self.told() {
-            let get = |name: &str| told.expected.get(&(entity.into(), labels.into(), name.into()));
-            let value = match metric {
-                "uptime" => get("@start").map(|start| {
-                    let start = chrono::DateTime::parse_from_rfc3339(start.as_str().unwrap()).unwrap();
-                    ((answer.at.nanos() - start.timestamp() * 1_000_000_000) / 1_000_000) as f64
-                }),
-                metric => get(metric).map(|value| value.as_f64().unwrap()),
-            };
-            if let Some(value) = value {
+            if let Some(value) = value(answer, told, entity, metric, labels) {
                 series.insert(answer.window.end(), value);
             }
         }
         series
+    }
+
+    /// One value of a node, a container or a pod.
+    pub fn value(&self, stamp: Timestamp, entity: &str, metric: &str, labels: &str) -> Option<f64> {
+        let mut told = self.told().filter(|(answer, _)| answer.window.end() == stamp);
+        told.find_map(|(answer, told)| value(answer, told, entity, metric, labels))
     }
 
     /// A namespace, or the cluster where `entity` is empty: the sum of the pods that answered, those of a node that
@@ -207,6 +205,15 @@ impl Oracle {
         let names = names.map(|(.., name)| if name == "@start" { "uptime".to_owned() } else { name.clone() });
         names.filter(|name| !name.starts_with('@')).collect()
     }
+}
+
+fn value(answer: &Answer, told: &Told, entity: &str, metric: &str, labels: &str) -> Option<f64> {
+    let get = |name: &str| told.expected.get(&(entity.into(), labels.into(), name.into()));
+    if metric != "uptime" {
+        return get(metric)?.as_f64();
+    }
+    let start = chrono::DateTime::parse_from_rfc3339(get("@start")?.as_str()?).unwrap();
+    Some(((answer.at.nanos() - start.timestamp() * 1_000_000_000) / 1_000_000) as f64)
 }
 
 /// Whether this is the path of a namespace, or that of the cluster, which is empty.

@@ -3,8 +3,11 @@
 use crate::tape::{Recorded, Reply};
 use crate::tape_differences::Reason;
 use crate::tape_expected::Oracle;
+use crate::tape_export::{self, Counts};
 use crate::tape_original::Original;
 use crate::tape_series::{self, Asked, Reasons, ensure};
+use crate::tape_usage;
+use heapster::api::routes::ROUTES;
 use heapster::model::time::Timestamp;
 use heapster::wire::rfc3339;
 use serde_json::Value;
@@ -16,12 +19,20 @@ pub struct Case {
     pub ours: Reply,
     /// When ours was asked for, by the tape.
     pub at: Timestamp,
+    /// Ours to the same request below the newer root of the resource metrics, at the same instant.
+    pub newer: Option<Reply>,
 }
 
 /// What cases are judged by.
 pub struct Bench<'o> {
     pub oracle: &'o Oracle,
     pub original: Original<'o>,
+}
+
+impl<'o> Bench<'o> {
+    pub fn new(oracle: &'o Oracle) -> Self {
+        Self { oracle, original: Original::new(oracle) }
+    }
 }
 
 impl Case {
@@ -47,6 +58,9 @@ pub fn judge(bench: &Bench<'_>, case: &Case) -> Result<Reasons, String> {
         }
         _ => {}
     }
+    if let Some(reason) = more_routes(bench, case)? {
+        return Ok([reason].into());
+    }
     ensure!(ours.status == theirs.status, "status {} instead of {}", ours.status, theirs.status);
     for header in ["content-type", "content-encoding"] {
         let (theirs, ours) = (theirs.header(header), ours.header(header));
@@ -56,6 +70,50 @@ pub fn judge(bench: &Bench<'_>, case: &Case) -> Result<Reasons, String> {
         (Some(theirs), Some(ours)) => json(bench, case, &theirs, &ours),
         _ => text(case, &theirs.text(), &ours.text()),
     }
+}
+
+/// What the original answered with no more than a refusal.
+fn more_routes(bench: &Bench<'_>, case: &Case) -> Result<Option<Reason>, String> {
+    let (path, theirs, ours) = (&case.theirs.path, &case.theirs.reply, &case.ours);
+    if let Some(newer) = &case.newer {
+        let told = |reply: &Reply| {
+            (reply.status, reply.header("content-type").to_owned(), reply.json().map(undated))
+        };
+        ensure!(told(ours) == told(newer), "{ours:?} is not {newer:?}");
+        ensure!(ours.json().is_some() || ours.text() == newer.text(), "{ours:?} is not {newer:?}");
+        return Ok(Some(Reason::OldPath));
+    }
+    if (theirs.status, ours.status) == (404, 200) {
+        let list = ours.json().ok_or("no JSON")?;
+        if let Ok(names) = serde_json::from_value::<Vec<String>>(list.clone()) {
+            let leads = |name: &String| {
+                let below = format!("{}/{name}", path.trim_end_matches('/'));
+                ROUTES.iter().any(|route| route.matches(&below))
+            };
+            ensure!(!names.is_empty() && names.iter().all(leads), "{names:?} do not all lead on");
+            return Ok(Some(Reason::Listing));
+        }
+        tape_usage::whole(bench, &list)?;
+        return Ok(Some(Reason::UnratedPod));
+    }
+    if (theirs.status, ours.status) == (500, 404) {
+        ensure!(ours.text() == theirs.text() && ours.text().ends_with("not found"), "{ours:?}");
+        return Ok(Some(Reason::UnknownPod));
+    }
+    Ok(None)
+}
+
+/// Without the moments at which the objects of an answer were made.
+fn undated(mut answer: Value) -> Value {
+    match &mut answer {
+        Value::Object(members) => {
+            members.remove("creationTimestamp");
+            members.values_mut().for_each(|member| *member = undated(member.take()));
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| *item = undated(item.take())),
+        _ => {}
+    }
+    answer
 }
 
 fn text(case: &Case, theirs: &str, ours: &str) -> Result<Reasons, String> {
@@ -76,7 +134,12 @@ fn text(case: &Case, theirs: &str, ours: &str) -> Result<Reasons, String> {
 fn json(bench: &Bench<'_>, case: &Case, theirs: &Value, ours: &Value) -> Result<Reasons, String> {
     let (path, query) = case.theirs.path.split_once('?').unwrap_or((&case.theirs.path, ""));
     let Some(model) = path.strip_prefix("/api/v1/model/") else {
-        return Err("not judged yet".into());
+        return match path.trim_end_matches('/') {
+            "/api/v1/metric-export" => tape_export::compare(bench, theirs, ours, &mut Counts::default()),
+            "/api/v1/metric-export-schema" => schema(theirs, ours),
+            _ if path.starts_with(tape_usage::ROOT) => tape_usage::compare(bench, case, theirs, ours),
+            _ => Err("a path that nobody judges".into()),
+        };
     };
     if theirs.is_array() {
         return list(bench, model, theirs, ours);
@@ -111,6 +174,43 @@ fn json(bench: &Bench<'_>, case: &Case, theirs: &Value, ours: &Value) -> Result<
             Ok(reasons)
         }
     }
+}
+
+/// The schema: the same, but for what is told in words, and for the unit of inodes.
+fn schema(theirs: &Value, ours: &Value) -> Result<Reasons, String> {
+    let (mut theirs, ours) = (wordless(theirs.clone())?, wordless(ours.clone())?);
+    let mut reasons = Reasons::from([Reason::Wording]);
+    for line in theirs["metrics"].as_array_mut().into_iter().flatten() {
+        let inodes = line["name"].as_str().is_some_and(|name| name.starts_with("filesystem/inodes"));
+        if inodes && line.as_object_mut().and_then(|line| line.remove("units")) == Some("bytes".into()) {
+            reasons.insert(Reason::InodesUnit);
+        }
+    }
+    ensure!(theirs == ours, "{ours} instead of {theirs}");
+    Ok(reasons)
+}
+
+/// Without its descriptions, each of which says something.
+fn wordless(mut schema: Value) -> Result<Value, String> {
+    match &mut schema {
+        Value::Object(members) => {
+            let words = members.remove("description");
+            ensure!(
+                words.is_none_or(|words| words.as_str().is_some_and(|words| !words.is_empty())),
+                "no words"
+            );
+            for member in members.values_mut() {
+                *member = wordless(member.take())?;
+            }
+        }
+        Value::Array(items) => {
+            for item in items {
+                *item = wordless(item.take())?;
+            }
+        }
+        _ => {}
+    }
+    Ok(schema)
 }
 
 /// Lists: of the same names, ours sorted. Names of metrics may be more here, and are all that the bytes have.

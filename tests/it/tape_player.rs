@@ -15,9 +15,10 @@
 use crate::tape::{RESOLUTION, Recorded, Reply, Tape, instant};
 use crate::tape_client;
 use crate::tape_judge::Case;
+use crate::tape_usage::{OLD_ROOT, ROOT};
 use actix::prelude::*;
 use heapster::actors::aggregator::Aggregator;
-use heapster::api::{Api, server};
+use heapster::api::{Api, Settings, server};
 use heapster::clock::Clock;
 use heapster::messages::{InventoryChanged, Missed, Scraped, Took};
 use heapster::model::Set;
@@ -61,6 +62,9 @@ pub struct Player {
     server: actix_web::dev::ServerHandle,
 }
 
+/// What the server's own threads take for the time of the tape: they do not share the paused clock.
+pub const ANSWERED: Timestamp = Timestamp::from_seconds(1_795_288_865);
+
 const KINDS: [&str; 3] = ["nodes", "pods", "namespaces"];
 
 impl Player {
@@ -94,7 +98,8 @@ impl Player {
             aggregator.clone().recipient(),
             aggregator.clone().recipient(),
             names,
-            Duration::from_secs(180),
+            Settings { stale_after: Duration::from_secs(180), disable_export: false },
+            Clock::starting_at(ANSWERED),
             telemetry,
         );
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -276,14 +281,20 @@ pub async fn ask_all() -> Vec<Case> {
     let answers = Tape::open().answers();
     let instants = instants(&answers);
     let mut player = Player::start();
-    let mut ours = Vec::new();
+    let mut cases = Vec::new();
     for (at, group) in by_instant(&instants, &answers) {
         player.play_until(at).await;
-        ours.extend(player.ask(group).await);
+        let ours = player.ask(group.clone()).await;
+        let below = |request: &Recorded| Some(format!("{ROOT}{}", request.path.strip_prefix(OLD_ROOT)?));
+        let newer = |request: &Recorded| Some(Recorded { path: below(request)?, ..request.clone() });
+        let mut newer_answers = player.ask(group.iter().filter_map(newer).collect()).await.into_iter();
+        for (theirs, ours) in group.into_iter().zip(ours) {
+            let newer = below(&theirs).and_then(|_| newer_answers.next());
+            cases.push(Case { theirs, ours, at, newer });
+        }
     }
     player.stop().await;
-    let cases = answers.into_iter().zip(ours).zip(instants);
-    cases.map(|((theirs, ours), at)| Case { theirs, ours, at }).collect()
+    cases
 }
 
 fn by_instant(instants: &[Timestamp], answers: &[Recorded]) -> Vec<(Timestamp, Vec<Recorded>)> {

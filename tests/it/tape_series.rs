@@ -179,7 +179,7 @@ fn why(oracle: &Oracle, original: &Original<'_>, asked: &Asked<'_>, stamp: Times
 }
 
 /// The original's uptime went on until the answer was decoded.
-fn is_later(original: &Original<'_>, stamp: Timestamp, theirs: u64, ours: u64) -> bool {
+pub fn is_later(original: &Original<'_>, stamp: Timestamp, theirs: u64, ours: u64) -> bool {
     let Some(round) = original.round(stamp) else { return false };
     let took = round.answers.iter().map(|(answer, _)| answer.done.since(answer.at) as f64 / 1e6);
     let longest = took.fold(0.0, f64::max);

@@ -346,11 +346,12 @@ impl Answer<'_> {
 }
 
 /// A quantity in the forms that the recording has, in `scale` parts of a unit, rounded up.
-fn quantity(value: &Value, scale: f64) -> u64 {
+pub fn quantity(value: &Value, scale: f64) -> u64 {
     let Some(text) = value.as_str() else { return 0 };
     let suffixes =
         [("Ki", 1024.0), ("Mi", 1024.0 * 1024.0), ("Gi", 1024.0 * 1024.0 * 1024.0), ("m", 0.001), ("", 1.0)];
     let (suffix, factor) = suffixes.into_iter().find(|(suffix, _)| text.ends_with(suffix)).unwrap();
     let number: f64 = text.strip_suffix(suffix).unwrap().parse().unwrap();
-    (number * factor * scale).ceil() as u64
+    // What the multiplication of fractions adds is nothing to be rounded up.
+    (number * factor * scale - 1e-6).ceil() as u64
 }
