@@ -21,8 +21,6 @@ pub struct Entry {
     pub at: Timestamp,
     /// When its answer was in; None where there was none.
     pub done: Option<Timestamp>,
-    /// Whom it was sent to: `kubelet-node-a`, `heapster` …
-    pub to: String,
     /// The answer's member; None where there was none.
     pub file: Option<String>,
 }
@@ -121,14 +119,13 @@ impl Tape {
         self.text(member).lines().map(|line| serde_json::from_str(line).unwrap())
     }
 
-    /// Everything that was asked of a target, in the order of asking.
+    /// Everything that was asked of a target, `kubelet-node-a` or `heapster`, in the order of asking.
     pub fn asked(&self, to: &str) -> Vec<Entry> {
         let lines = self.lines("index.jsonl").filter(|line| line["to"] == to);
         let mut entries: Vec<Entry> = lines
             .map(|line| Entry {
                 at: instant(&line["at"]),
                 done: line.get("done").map(instant),
-                to: line["to"].as_str().unwrap().to_owned(),
                 file: line["file"].as_str().map(str::to_owned),
             })
             .collect();

@@ -1,12 +1,15 @@
 //! Held to the original: each of its 594 recorded answers beside ours to the same request, at the same instant of the
 //! same tape.
 
-use crate::tape_differences::{DIFFERENCES, matches};
+use crate::documents::{assert_table, says};
+use crate::tape_differences::{DIFFERENCES, Difference, HEADING, matches};
 use crate::tape_expected::Oracle;
 use crate::tape_judge::{Bench, judge};
 use crate::tape_player::ask_all;
 use crate::tape_series::Reasons;
-use std::collections::BTreeMap;
+
+/// How many answers were recorded.
+const ANSWERS: usize = 594;
 
 #[actix_web::test]
 async fn every_recorded_answer_is_equal_or_different_on_purpose() {
@@ -45,19 +48,20 @@ async fn every_recorded_answer_is_equal_or_different_on_purpose() {
         let idle = one.unless.iter().copied().flatten().filter(|pattern| !equal(pattern));
         failures.extend(idle.map(|pattern| format!("{}: {pattern} matches no equal case", one.reason)));
     }
-    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-    for (_, reasons) in &found {
-        for reason in reasons {
-            *counts.entry(reason.to_string()).or_default() += 1;
-        }
-    }
+    let count = |reason| found.iter().filter(|(_, reasons)| reasons.contains(&reason)).count();
     let equal = found.iter().filter(|(_, reasons)| reasons.is_empty()).count();
-    println!(
-        "equal {equal}, different on purpose {}, failing {}",
-        found.len() - equal,
-        cases.len() - found.len()
-    );
-    println!("{counts:#?}");
-    assert_eq!(cases.len(), 594);
+    let failing = cases.len() - found.len();
+    println!("equal {equal}, different on purpose {}, failing {failing}", found.len() - equal);
+    DIFFERENCES.iter().for_each(|one| println!("{:4} {}", count(one.reason), one.reason));
+    assert_eq!(cases.len(), ANSWERS);
     assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
+    let told = format!(
+        "{equal} of its {ANSWERS} answers are equal: the status, the type, every value, every stamp. {} differ on purpose",
+        ANSWERS - equal
+    );
+    says(HEADING, &told);
+    let row = |one: &Difference| {
+        format!("| {} | {} | {} | {} |", one.what, one.theirs, one.ours, count(one.reason))
+    };
+    assert_table(HEADING, &DIFFERENCES.iter().map(row).collect::<Vec<_>>());
 }

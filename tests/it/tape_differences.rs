@@ -3,6 +3,9 @@
 
 use std::fmt;
 
+/// Where the README has the table.
+pub const HEADING: &str = "## Where answers differ from the original's";
+
 /// Why an answer of ours is not the original's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
@@ -35,6 +38,8 @@ pub enum Reason {
 /// One line of the table.
 pub struct Difference {
     pub reason: Reason,
+    /// What differs, as the README names it.
+    pub what: &'static str,
     /// Requests that differ for this reason: a method and what was asked, `*` for any text without a slash, `**` for any
     /// text. Each pattern matches at least one that does.
     pub of: &'static [&'static str],
@@ -81,6 +86,7 @@ const REFUSED: &[&str] = &["** Accept: application/xml", "** Accept: text/plain"
 pub const DIFFERENCES: &[Difference] = &[
     Difference {
         reason: Reason::Sorted,
+        what: "lists",
         of: &[
             "GET /api/v1/model**/metrics",
             "GET /api/v1/model**/metrics/",
@@ -105,11 +111,12 @@ pub const DIFFERENCES: &[Difference] = &[
             "GET **/allkeys/",
         ],
         unless: &[NOTHING_THERE, REFUSED],
-        theirs: "lists are in no order, another one at each request",
-        ours: "lists are sorted",
+        theirs: "in no order, and another one at each request",
+        ours: "sorted",
     },
     Difference {
         reason: Reason::MoreMetrics,
+        what: "names of metrics, exports",
         of: &[
             "GET /api/v1/model**/metrics",
             "GET /api/v1/model**/metrics/",
@@ -118,21 +125,23 @@ pub const DIFFERENCES: &[Difference] = &[
             "GET /api/v1/metric-export Accept-Encoding: gzip",
         ],
         unless: &[NOTHING_THERE],
-        theirs: "namespaces and the cluster have six metrics, everything else what kubelets told in 2018",
-        ours: "every metric that adds up has its sums; pressure, swap, processes and the kubelet's own rates are there too",
+        theirs: "namespaces and the cluster have six metrics; the rest is what kubelets told in 2018",
+        ours: "every metric that adds up is summed; pressure, swap, processes, the kubelet's own rates and more file systems are there",
     },
     Difference {
         reason: Reason::History,
+        what: "series",
         of: &["GET **/metrics/**"],
         unless: &[
             NOTHING_THERE,
             &["**/memory/usage", "**/cpu/usage_rate", "**/oom-killed/metrics/memory/*page_faults"],
         ],
-        theirs: "140 seconds of every metric but `cpu/usage_rate` and `memory/usage`",
-        ours: "15 minutes of every metric",
+        theirs: "140 seconds of all but `cpu/usage_rate` and `memory/usage`",
+        ours: "15 minutes of everything",
     },
     Difference {
         reason: Reason::Ascending,
+        what: "series",
         of: &[
             "GET **/nodes/node-a/**/metrics/**",
             "GET **/nodes/node-a/metrics/**",
@@ -146,18 +155,20 @@ pub const DIFFERENCES: &[Difference] = &[
             "GET **/pod-list/**",
         ],
         unless: &[NOTHING_THERE],
-        theirs: "points stand in the order in which rounds came in, one that waited for a dead kubelet behind the next one",
-        ours: "points stand from the oldest to the newest",
+        theirs: "in the order in which rounds came in: one that waited for a dead kubelet stands behind the next",
+        ours: "from the oldest point to the newest",
     },
     Difference {
         reason: Reason::Fraction,
+        what: "rates in bytes or events, shares",
         of: &["GET **/metrics/**_rate", "GET **/metrics/*/node_*"],
         unless: &[NOTHING_THERE],
-        theirs: "fractions are cut off",
-        ours: "the whole part is in `value`, as there, and the number itself in `floatValue`",
+        theirs: "cut off to a whole number",
+        ours: "the same in `value`, and the number itself in `floatValue`",
     },
     Difference {
         reason: Reason::Uptime,
+        what: "uptimes",
         of: &[
             "GET **/metrics/uptime",
             "GET /api/v1/metric-export",
@@ -165,63 +176,71 @@ pub const DIFFERENCES: &[Difference] = &[
             "GET /api/v1/metric-export Accept-Encoding: gzip",
         ],
         unless: &[NOTHING_THERE],
-        theirs: "`uptime` is told up to the moment at which an answer was decoded",
-        ours: "it is told up to the moment at which the kubelet was asked",
+        theirs: "up to the moment at which an answer was decoded",
+        ours: "up to the moment at which the kubelet was asked",
     },
     Difference {
         reason: Reason::HeldRate,
+        what: "rates",
         of: &["GET **/metrics/**_rate*"],
         unless: &[NOTHING_THERE],
-        theirs: "there is no rate where the kubelet had measured nothing anew since the last round",
-        ours: "the last rate holds until something new was measured",
+        theirs: "none where the kubelet had measured nothing anew since the last round",
+        ours: "the last one holds until something new was measured",
     },
     Difference {
         reason: Reason::OwnInstants,
+        what: "rates of pods",
         of: &["GET **/pods/*/metrics/**_rate*", "GET **/pod-list/*/metrics/**_rate"],
         unless: &[NOTHING_THERE],
-        theirs: "whatever a pod's counter counts, it is rated by the instants of the pod's network figures",
-        ours: "each counter is rated by the instants at which it was measured",
+        theirs: "all by the instants of the pod's network figures, and else the sum of such containers as had one",
+        ours: "each counter by the instants at which it was measured",
     },
     Difference {
         reason: Reason::LateRound,
+        what: "rates",
         of: &["GET **/metrics/**_rate*"],
         unless: &[NOTHING_THERE],
-        theirs: "a round that waited for a dead kubelet has no rates, and the one after it is rated over both",
-        ours: "no node waits for another one: every window has its rates",
+        theirs: "none in a round that waited for a dead kubelet; the next one spans both",
+        ours: "one in every window: no node waits for another one",
     },
     Difference {
         reason: Reason::Bridged,
+        what: "rates",
         of: &["GET **/metrics/**_rate*"],
         unless: &[NOTHING_THERE],
-        theirs: "there are no rates of a node, pod or container that the round before lacked",
-        ours: "a node's first answer after a gap is rated over the gap",
+        theirs: "none for what the round before lacked",
+        ours: "over the gap, from the same counters",
     },
     Difference {
         reason: Reason::SummedRates,
+        what: "cpu in use of namespaces and the cluster",
         of: &[
             "GET /api/v1/model/metrics/cpu/usage_rate",
             "GET /api/v1/model/namespaces/*/metrics/cpu/usage_rate",
         ],
         unless: &[],
-        theirs: "sums are of such rates as there are",
-        ours: "sums are of the rates of all pods",
+        theirs: "the sum of such rates as there were",
+        ours: "the sum of all pods' rates",
     },
     Difference {
         reason: Reason::Carried,
+        what: "sums",
         of: &["GET /api/v1/model/metrics/*/*", "GET /api/v1/model/namespaces/*/metrics/*/*"],
         unless: &[NOTHING_THERE],
-        theirs: "sums drop at once where a node does not answer",
+        theirs: "drop at once where a node does not answer",
         ours: "its last values count for one window more",
     },
     Difference {
         reason: Reason::Restarts,
+        what: "restarts",
         of: &["GET **/mem-b/metrics/restart_count", "GET **/oom-killed/metrics/restart_count"],
         unless: &[],
-        theirs: "restarts of a container count only while it runs",
-        ours: "they count as the API server tells them",
+        theirs: "of a container only while it runs",
+        ours: "as the API server tells them",
     },
     Difference {
         reason: Reason::ErrorText,
+        what: "answers of 400",
         of: &[
             "GET **?start=yesterday",
             "GET **&end=noon",
@@ -229,22 +248,24 @@ pub const DIFFERENCES: &[Difference] = &[
             "GET **?labels=nonsense",
         ],
         unless: &[],
-        theirs: "an error says what was wrong, in Go's words",
-        ours: "it begins alike and then says what to send instead",
+        theirs: "what was wrong, in Go's words",
+        ours: "the same beginning, and then what to send instead",
     },
     Difference {
         reason: Reason::Sidecar,
+        what: "exports",
         of: &[
             "GET /api/v1/metric-export",
             "GET /api/v1/metric-export/",
             "GET /api/v1/metric-export Accept-Encoding: gzip",
         ],
         unless: &[],
-        theirs: "a container that starts before the others and stays has neither image nor limits",
-        ours: "it has those of its spec",
+        theirs: "no image and no limits of a container that starts before the others and stays",
+        ours: "those of its spec",
     },
     Difference {
         reason: Reason::UnratedPod,
+        what: "resource metrics of pods",
         of: &[
             "GET /apis/metrics.k8s.io/v1alpha1/pods**",
             "GET /apis/metrics.k8s.io/v1alpha1/namespaces/*/pods**",
@@ -256,20 +277,23 @@ pub const DIFFERENCES: &[Difference] = &[
     },
     Difference {
         reason: Reason::WindowLength,
+        what: "resource metrics",
         of: &["GET /apis/metrics.k8s.io/v1alpha1/**nodes**", "GET /apis/metrics.k8s.io/v1alpha1/**pods**"],
         unless: &[NOTHING_THERE],
-        theirs: "the `window` is `1m0s` whatever the resolution is",
+        theirs: "`window` is `1m0s` whatever the resolution is",
         ours: "it is the resolution",
     },
     Difference {
         reason: Reason::OldPath,
+        what: "resource metrics",
         of: &["GET /apis/metrics/v1alpha1**"],
         unless: &[],
-        theirs: "the path up to 1.5, `/apis/metrics/v1alpha1`, is 404",
-        ours: "it answers as `/apis/metrics.k8s.io/v1alpha1` does",
+        theirs: "404 below `apis/metrics/v1alpha1`, where releases up to 1.5 had them",
+        ours: "the same as below `apis/metrics.k8s.io/v1alpha1`",
     },
     Difference {
         reason: Reason::Listing,
+        what: "a path that ends above metrics",
         of: &[
             "GET /api/v1/model",
             "GET /api/v1/model/",
@@ -277,42 +301,47 @@ pub const DIFFERENCES: &[Difference] = &[
             "GET /api/v1/model/namespaces/*",
         ],
         unless: &[NOTHING_THERE],
-        theirs: "what 0.18 told of the paths below a path is 404",
-        ours: "it is told",
+        theirs: "404, since 0.20",
+        ours: "what lies below, as 0.18 told it",
     },
     Difference {
         reason: Reason::UnknownPod,
+        what: "resource metrics of a pod that there is not",
         of: &["GET /apis/metrics.k8s.io/v1alpha1/namespaces/shop/pods/nope"],
         unless: &[],
-        theirs: "a pod that there is not is a server error, 500",
-        ours: "it is 404, in the same words",
+        theirs: "500",
+        ours: "404, in the same words",
     },
     Difference {
         reason: Reason::Wording,
+        what: "schema of the export",
         of: &["GET /api/v1/metric-export-schema"],
         unless: &[],
-        theirs: "metrics and labels are described in its words",
-        ours: "they are described in ours",
+        theirs: "metrics and labels described in its words",
+        ours: "described in ours",
     },
     Difference {
         reason: Reason::InodesUnit,
+        what: "schema of the export",
         of: &["GET /api/v1/metric-export-schema"],
         unless: &[],
-        theirs: "inodes are counted in bytes",
-        ours: "they are counted",
+        theirs: "inodes are bytes",
+        ours: "inodes have no unit",
     },
     Difference {
         reason: Reason::SelfMetrics,
+        what: "`/metrics`",
         of: &["GET /metrics"],
         unless: &[],
-        theirs: "the self metrics are those of the original and of the API server built into it",
-        ours: "they are our own",
+        theirs: "its own and those of the API server that it holds",
+        ours: "our own",
     },
     Difference {
         reason: Reason::CommandLine,
+        what: "Go's profiler",
         of: &["GET /debug/pprof/cmdline"],
         unless: &[],
-        theirs: "the profiler is open, the command line too",
+        theirs: "tells the command line to whoever asks",
         ours: "there is none: 404",
     },
 ];

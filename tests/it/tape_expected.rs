@@ -26,6 +26,9 @@ pub struct Told {
     pub host_network: BTreeSet<String>,
 }
 
+/// Path, labels and metric.
+type Key = (String, String, String);
+
 /// A series by its stamps.
 pub type Series = BTreeMap<Timestamp, f64>;
 
@@ -171,12 +174,11 @@ impl Oracle {
             if retried.into_iter().any(|other| (other.node, other.window) == (answer.node, answer.window)) {
                 continue;
             }
-            for ((path, labels, name), value) in told.into_iter().flat_map(|told| &told.expected) {
-                let parts: Vec<&str> = path.split('/').collect();
-                let ["namespaces", namespace, "pods", _] = parts[..] else { continue };
+            for ((path, labels, name), value) in
+                told.into_iter().flat_map(|told| below(told, &pods_of(entity)))
+            {
                 let twice = metric.starts_with("network/") && told.unwrap().host_network.contains(path);
-                let inside = entity.is_empty() || entity == format!("namespaces/{namespace}");
-                if name == metric && labels.is_empty() && inside && !twice {
+                if name == metric && labels.is_empty() && is_pod(path) && !twice {
                     *series.entry(answer.window.end()).or_default() += value.as_f64().unwrap();
                 }
             }
@@ -186,19 +188,15 @@ impl Oracle {
 
     /// The names of an entity's metrics.
     pub fn names(&self, entity: &str) -> BTreeSet<String> {
-        let own = self.told().flat_map(|(_, told)| told.expected.keys());
+        let start = if is_sum(entity) { pods_of(entity) } else { entity.to_owned() };
+        let own = self.told().flat_map(|(_, told)| below(told, &start)).map(|(key, _)| key);
         if is_sum(entity) {
-            let inside = |path: &str| {
-                path.starts_with("namespaces/")
-                    && (entity.is_empty() || path.starts_with(&format!("{entity}/")))
-                    && path.split('/').count() == 4
-            };
             let additive: BTreeSet<&str> = Metric::ALL
                 .iter()
                 .filter(|metric| metric.descriptor().is_additive())
                 .map(|metric| metric.descriptor().name)
                 .collect();
-            let names = own.filter(|(path, labels, _)| inside(path) && labels.is_empty());
+            let names = own.filter(|(path, labels, _)| is_pod(path) && labels.is_empty());
             return names.map(|(.., name)| name.clone()).filter(|name| additive.contains(&**name)).collect();
         }
         let names = own.filter(|(path, labels, _)| path == entity && labels.is_empty());
@@ -214,6 +212,23 @@ fn value(answer: &Answer, told: &Told, entity: &str, metric: &str, labels: &str)
     }
     let start = chrono::DateTime::parse_from_rfc3339(get("@start")?.as_str()?).unwrap();
     Some(((answer.at.nanos() - start.timestamp() * 1_000_000_000) / 1_000_000) as f64)
+}
+
+/// What is told of whoever's path begins so.
+fn below<'t>(told: &'t Told, start: &str) -> impl Iterator<Item = (&'t Key, &'t Value)> + use<'t> {
+    let from = told.expected.range((start.to_owned(), String::new(), String::new())..);
+    let start = start.to_owned();
+    from.take_while(move |((path, ..), _)| path.starts_with(&start))
+}
+
+/// How the paths of a namespace's pods begin, or of all pods.
+fn pods_of(entity: &str) -> String {
+    if entity.is_empty() { "namespaces/".to_owned() } else { format!("{entity}/pods/") }
+}
+
+/// Whether this is the path of a pod.
+pub fn is_pod(entity: &str) -> bool {
+    entity.starts_with("namespaces/") && entity.split('/').count() == 4
 }
 
 /// Whether this is the path of a namespace, or that of the cluster, which is empty.

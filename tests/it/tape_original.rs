@@ -1,10 +1,10 @@
 //! How the original came to its numbers where they are not ours, worked out from the same bytes: which round it took for
 //! the one before, and by which instants it rated. It is held to every value that it told; why ours differ follows from it.
 
-use crate::tape_expected::{Answer, Oracle, Told};
+use crate::tape_expected::{Answer, Oracle, Told, is_pod};
 use heapster::model::time::{Timestamp, Window};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// How long the original waited for a node that had refused.
@@ -20,6 +20,8 @@ pub struct Round<'o> {
     /// When its last answer was in, or it gave up waiting.
     pub done: Timestamp,
     pub answers: Vec<(&'o Answer, &'o Told)>,
+    /// The path of each entity in them.
+    pub paths: BTreeSet<&'o str>,
     /// The round that rates were made against; None where none were made.
     pub previous: Option<usize>,
 }
@@ -43,7 +45,10 @@ impl<'o> Original<'o> {
                 let last = answers.iter().map(|answer| answer.done).max().unwrap();
                 let done = if failed { window.end().after(OFFSET + LATE) } else { last };
                 let told = answers.into_iter().filter_map(|answer| Some((answer, answer.told.as_ref()?)));
-                Round { window, done, answers: told.collect(), previous: None }
+                let answers: Vec<(&Answer, &Told)> = told.collect();
+                let keys = answers.iter().flat_map(|(_, told)| told.expected.keys());
+                let paths = keys.map(|(path, ..)| path.as_str()).collect();
+                Round { window, done, answers, paths, previous: None }
             })
             .collect();
         rounds.sort_by_key(|round| round.done);
@@ -99,25 +104,18 @@ impl<'o> Original<'o> {
     pub fn sum(&self, round: &Round<'o>, entity: &str, metric: &str) -> Option<f64> {
         let within = if entity.is_empty() { "namespaces/".to_owned() } else { format!("{entity}/pods/") };
         let pods = entities(round, &within).into_iter().filter(|path| is_pod(path));
-        let value = |pod: String| match metric {
-            "cpu/usage_rate" => self.rate(round, &pod, metric),
-            _ => value(round, &pod, metric).and_then(Value::as_f64),
+        let value = |pod: &str| match metric {
+            "cpu/usage_rate" => self.rate(round, pod, metric),
+            _ => value(round, pod, metric).and_then(Value::as_f64),
         };
         pods.filter_map(value).reduce(|a, b| a + b)
     }
 }
 
-pub fn is_pod(entity: &str) -> bool {
-    entity.starts_with("namespaces/") && entity.split('/').count() == 4
-}
-
 /// The paths of a round that begin so.
-pub fn entities(round: &Round<'_>, start: &str) -> Vec<String> {
-    let keys = round.answers.iter().flat_map(|(_, told)| told.expected.keys());
-    let mut paths: Vec<String> =
-        keys.map(|(path, ..)| path.clone()).filter(|path| path.starts_with(start)).collect();
-    paths.dedup();
-    paths
+pub fn entities<'o>(round: &Round<'o>, start: &str) -> Vec<&'o str> {
+    let found = round.paths.iter().skip_while(|path| **path < start);
+    found.copied().take_while(|path| path.starts_with(start)).collect()
 }
 
 /// A figure of a round.

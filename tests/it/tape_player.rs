@@ -148,16 +148,15 @@ impl Player {
                 other => panic!("a watch told {other}"),
             }
         }
+        let inventory = &mut self.inventory;
         match kind {
             "nodes" => {
-                of(change, object, ApiNode::facts).map(|change| self.inventory.node(change));
+                of(change, object, ApiNode::facts).into_iter().for_each(|change| inventory.node(change))
             }
-            "pods" => {
-                of(change, object, ApiPod::facts).map(|change| self.inventory.pod(change));
-            }
-            _ => {
-                of(change, object, ApiNamespace::facts).map(|change| self.inventory.namespace(change));
-            }
+            "pods" => of(change, object, ApiPod::facts).into_iter().for_each(|change| inventory.pod(change)),
+            _ => of(change, object, ApiNamespace::facts)
+                .into_iter()
+                .for_each(|change| inventory.namespace(change)),
         }
     }
 
@@ -174,7 +173,8 @@ impl Player {
 
     /// Plays everything that happened before an instant; then it is that instant.
     pub async fn play_until(&mut self, until: Timestamp) {
-        while let Some((at, event)) = self.script.pop_front_if(|(at, _)| *at < until) {
+        while self.script.front().is_some_and(|(at, _)| *at < until) {
+            let (at, event) = self.script.pop_front().unwrap();
             self.wait_for(at).await;
             match event {
                 Event::Told(kind, change, object) => {

@@ -2,8 +2,8 @@
 //! original made of them, and where the two are not the same it is told why.
 
 use crate::tape_differences::Reason;
-use crate::tape_expected::{Oracle, Series, is_sum, tolerance};
-use crate::tape_original::{Original, entities, is_pod, sample, value};
+use crate::tape_expected::{Oracle, Series, is_pod, is_sum, tolerance};
+use crate::tape_original::{Original, entities, sample, value};
 use heapster::model::metric::{Form, Metric, modern_name};
 use heapster::model::time::Timestamp;
 use heapster::wire::rfc3339;
@@ -34,7 +34,8 @@ pub struct Asked<'a> {
 /// Fails with a message unless something holds.
 macro_rules! ensure {
     ($holds:expr, $($message:tt)*) => {
-        if !$holds {
+        let holds: bool = $holds;
+        if !holds {
             return Err(format!($($message)*));
         }
     };
@@ -44,7 +45,15 @@ pub(crate) use ensure;
 type Point = (u64, Option<f64>);
 
 fn points(series: &Value) -> Result<Vec<(Timestamp, Point)>, String> {
+    let members =
+        |value: &Value| value.as_object().map(|members| members.keys().cloned().collect::<Vec<_>>());
+    ensure!(members(series) == Some(vec!["latestTimestamp".into(), "metrics".into()]), "no series: {series}");
     let points = series["metrics"].as_array().ok_or("no series")?.iter().map(|point| {
+        let known = ["floatValue", "timestamp", "value"];
+        ensure!(
+            members(point).is_some_and(|names| names.iter().all(|name| known.contains(&&**name))),
+            "{point}"
+        );
         let stamp = point["timestamp"].as_str().and_then(rfc3339::parse).ok_or("no stamp")?;
         Ok((
             stamp,
@@ -189,15 +198,12 @@ pub fn is_later(original: &Original<'_>, stamp: Timestamp, theirs: u64, ours: u6
 /// The restarts of those containers that the kubelet told of; none where it told of none.
 fn running_restarts(original: &Original<'_>, entity: &str, stamp: Timestamp) -> Option<u64> {
     let round = original.round(stamp)?;
-    let runs = |path: &String| value(round, path, "@start").is_some();
-    let containers = if is_pod(entity) {
-        entities(round, &format!("{entity}/containers/"))
-    } else {
-        vec![entity.to_owned()]
-    };
+    let runs = |path: &&str| value(round, path, "@start").is_some();
+    let containers =
+        if is_pod(entity) { entities(round, &format!("{entity}/containers/")) } else { vec![entity] };
     let running = containers.into_iter().filter(runs);
     running
-        .map(|path| value(round, &path, "restart_count")?.as_u64())
+        .map(|path| value(round, path, "restart_count")?.as_u64())
         .collect::<Option<Vec<_>>>()
         .and_then(|restarts| (is_pod(entity) || !restarts.is_empty()).then(|| restarts.into_iter().sum()))
 }
