@@ -56,6 +56,7 @@ mod tape_judge;
 mod tape_original;
 mod tape_player;
 mod tape_series;
+mod tape_sockets;
 mod tape_usage;
 mod tls;
 mod walk;
