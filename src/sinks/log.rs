@@ -14,7 +14,7 @@ struct Log;
 /// # Errors
 /// When the URI has more than its prefix.
 pub fn build(uri: &Uri) -> Result<Maker, UriError> {
-    match uri.config {
+    match uri.config()? {
         None => Ok(Box::new(|| Box::new(Log))),
         Some(_) => Err(uri.incomplete("takes no URL; give log alone")),
     }
