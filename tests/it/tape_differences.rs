@@ -51,7 +51,7 @@ pub struct Difference {
     pub ours: &'static str,
 }
 
-/// Requests for what there is not, or for a time in which there was nothing: empty there, empty here.
+/// Requests for what there is not, or for a time in which nothing was or nothing differs: equal.
 const NOTHING_THERE: &[&str] = &[
     "**/nope/**",
     "**/nope",

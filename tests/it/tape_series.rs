@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Why two answers differ; empty where they are equal.
 pub type Reasons = BTreeSet<Reason>;
 
-/// What a point has in the original's form.
+/// What Go writes for a time that was never set.
 const GO_ZERO_TIME: &str = "0001-01-01T00:00:00Z";
 /// The metrics that the original kept for 15 minutes.
 const LONG: [&str; 2] = ["cpu/usage_rate", "memory/usage"];
