@@ -7,7 +7,7 @@ use crate::actors::exporter::Exporter;
 use crate::actors::scraper::{Scraper, Shared};
 use crate::api::server::server;
 use crate::api::{Api, Settings};
-use crate::client::kubelet::KubeletClient;
+use crate::client::kubelet::{KubeletAccess, KubeletClient};
 use crate::client::kubernetes::{ApiServer, LoginError};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -37,6 +37,11 @@ pub enum StartError {
     /// A source's API server cannot be asked.
     #[error("--source {0}")]
     Login(Name, #[source] LoginError),
+    /// Two sources have the same API server.
+    #[error(
+        "--source {0}: another source has the same API server {1}; every point would be there twice: leave one out"
+    )]
+    SameServer(Name, String),
 }
 
 /// A running collector.
@@ -70,6 +75,10 @@ pub async fn start(
         let api_server = ApiServer::new(&source.login, &clock).await.map_err(failed)?;
         let access = api_server.kubelets(&source.kubelets).map_err(failed)?;
         log::info!("{}: API server {}, kubelet port {}", source.name, api_server.url, source.kubelets.port);
+        let same = |(other, _): &&(ApiServer, KubeletAccess)| other.is_same_server(&api_server);
+        if logins.iter().any(|login| same(&login)) {
+            return Err(StartError::SameServer(source.name.clone(), api_server.url));
+        }
         logins.push((api_server, access));
     }
     let listener = listen(config.listen)?;

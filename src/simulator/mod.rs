@@ -58,7 +58,7 @@ impl Simulator {
         let api = ApiServer::start()?;
         api.fill(
             Kind::Namespace,
-            cluster.namespaces().iter().map(|space| objects::namespace(&cluster, space)),
+            cluster.namespaces().iter().map(|space| objects::namespace(&cluster, space, api.port())),
         );
         api.fill(Kind::Node, cluster.nodes().iter().map(|node| objects::node(node, kubelets.port())));
         let pods =

@@ -42,6 +42,7 @@ mod recorded;
 mod rolling;
 mod rolling_nodes;
 mod rolling_sums;
+mod secrets;
 mod selectors;
 mod settings;
 mod settings_cli;

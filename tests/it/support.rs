@@ -53,6 +53,18 @@ impl Collector {
         Self { running, base }
     }
 
+    /// Why one with these flags does not start.
+    pub async fn refused(args: &[&str]) -> String {
+        let mut typed = typed(args);
+        typed.default_to("port", "0");
+        typed.default_to("listen_ip", "127.0.0.1");
+        let config =
+            Config::resolve(&typed, &Environment::new(), &|path| std::fs::read_to_string(path)).unwrap();
+        let sources = sources::build(&config.sources).unwrap();
+        let sinks = sinks::build(&config.sinks).unwrap();
+        topology::start(&config, sources, sinks, Clock::system()).await.err().unwrap().to_string()
+    }
+
     /// Asks for a path, whatever comes.
     pub async fn get(&self, path: &str) -> Reply {
         get(&format!("{}{path}", self.base)).await

@@ -167,7 +167,8 @@ impl Player {
         let names: Vec<Name> = self.inventory.nodes().map(|node| node.name.clone()).collect();
         let scraped = names.iter().filter(|node| usable(node).is_ok()).cloned().collect();
         let unusable = names.iter().filter_map(|node| Some((node.clone(), usable(node).err()?))).collect();
-        let changed = InventoryChanged { cluster: ClusterId(0), scraped, unusable, pods, namespaces };
+        let changed =
+            InventoryChanged { cluster: ClusterId(0), scraped, unusable, pods, namespaces, uid: None };
         self.aggregator.send(changed).await.unwrap();
     }
 
