@@ -80,9 +80,11 @@ pub async fn start(
     let mut exporters = Vec::new();
     for (name, make) in sinks {
         let (arbiter, telemetry, shown) = (Arbiter::new(), telemetry.clone(), name.clone());
+        let within = config.export_within;
         log::info!("starting with sink {name}");
-        let exporter =
-            Exporter::start_in_arbiter(&arbiter.handle(), move |_| Exporter::new(shown, make(), telemetry));
+        let exporter = Exporter::start_in_arbiter(&arbiter.handle(), move |_| {
+            Exporter::new(shown, make(), telemetry).within(within)
+        });
         arbiters.push(arbiter);
         exporters.push((name, exporter));
     }
@@ -91,7 +93,7 @@ pub async fn start(
     let arbiter = Arbiter::new();
     let recipients: Vec<(String, Recipient<Export>)> =
         exporters.iter().map(|(name, exporter)| (name.clone(), exporter.clone().recipient())).collect();
-    let rollup = Rollup::new(names.iter().cloned(), schedule, config.retention);
+    let rollup = Rollup::new(names.iter().cloned(), schedule, config.kept());
     let aggregator = {
         let (names, clock, telemetry) = (names.clone(), clock.clone(), telemetry.clone());
         Aggregator::start_in_arbiter(&arbiter.handle(), move |_| {

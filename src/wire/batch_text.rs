@@ -3,6 +3,7 @@
 use super::rfc3339;
 use crate::model::entity::{Entity, Labels, Name};
 use crate::model::inventory::{NodeInventory, PodFacts};
+use crate::model::label_copier::{JOINED, LabelCopier};
 use crate::model::metric::{Metric, MetricKey, Value};
 use crate::model::time::Timestamp;
 use crate::rollup::block::Block;
@@ -15,17 +16,17 @@ use std::fmt::Write;
 struct Set {
     scraped: Option<u64>,
     created: Option<u64>,
-    labels: BTreeMap<&'static str, String>,
+    labels: BTreeMap<String, String>,
     metrics: BTreeMap<String, Value>,
     labelled: Vec<(String, Labels, Value)>,
 }
 
 /// The text: entities sorted by key, and within each labels and metrics sorted by name.
-pub fn encode(batch: &Batch) -> String {
+pub fn encode(batch: &Batch, copier: &LabelCopier) -> String {
     let mut sets: BTreeMap<String, Set> = BTreeMap::new();
     let blocks = batch.nodes.iter().chain(&batch.sums);
     for block in blocks {
-        collect(block, &mut sets);
+        collect(block, copier, &mut sets);
     }
     let mut out = String::new();
     let mut line = |text: std::fmt::Arguments<'_>| {
@@ -57,13 +58,13 @@ pub fn encode(batch: &Batch) -> String {
     out
 }
 
-fn collect(block: &Block, sets: &mut BTreeMap<String, Set>) {
+fn collect(block: &Block, copier: &LabelCopier, sets: &mut BTreeMap<String, Set>) {
     let rows = &block.layout.rows;
     let keys: Vec<String> = rows.iter().map(|(entity, _)| entity.to_string()).collect();
     for (entity, _) in rows.iter() {
         let set = sets.entry(entity.to_string()).or_default();
         if set.labels.is_empty() {
-            set.labels = labels(entity, block.facts.as_deref());
+            set.labels = labels(entity, block.facts.as_deref(), copier);
         }
     }
     block.for_each(|row, metric, held| {
@@ -90,14 +91,15 @@ fn collect(block: &Block, sets: &mut BTreeMap<String, Set>) {
 }
 
 /// The labels that Heapster gave an entity (`metrics/core/labels.go`).
-fn labels(entity: &Entity, facts: Option<&NodeInventory>) -> BTreeMap<&'static str, String> {
+fn labels(entity: &Entity, facts: Option<&NodeInventory>, copier: &LabelCopier) -> BTreeMap<String, String> {
     let mut labels = BTreeMap::from([("type", entity.type_label().to_owned())]);
+    let mut of_object = None;
     if let Some(node) = facts.map(|facts| &facts.node) {
         labels.insert("nodename", node.name.to_string());
         labels.insert("hostname", node.hostname.to_string());
         labels.insert("host_id", node.host_id.to_string());
     }
-    let of_pod = |labels: &mut BTreeMap<_, _>, namespace: &Name, pod: &Name| {
+    let mut of_pod = |labels: &mut BTreeMap<_, _>, namespace: &Name, pod: &Name| {
         labels.insert("namespace_name", namespace.to_string());
         labels.insert("pod_name", pod.to_string());
         if let Some(uid) = facts.and_then(|facts| facts.namespaces.get(namespace)) {
@@ -106,7 +108,7 @@ fn labels(entity: &Entity, facts: Option<&NodeInventory>) -> BTreeMap<&'static s
         let pod = facts.and_then(|facts| facts.pod(namespace, pod)).cloned();
         if let Some(pod) = &pod {
             labels.insert("pod_id", pod.uid.to_string());
-            labels.insert("labels", joined(&pod.labels));
+            of_object = Some(pod.labels.clone());
         }
         pod
     };
@@ -117,7 +119,7 @@ fn labels(entity: &Entity, facts: Option<&NodeInventory>) -> BTreeMap<&'static s
         }
         Entity::Node(_) => {
             if let Some(facts) = facts {
-                labels.insert("labels", joined(&facts.node.labels));
+                of_object = Some(facts.node.labels.clone());
             }
         }
         Entity::FreeContainer { container, .. } => {
@@ -134,15 +136,19 @@ fn labels(entity: &Entity, facts: Option<&NodeInventory>) -> BTreeMap<&'static s
             }
         }
     }
+    if let Some(object) = &of_object {
+        labels.insert(JOINED, copier.joined(object));
+    }
+    let mut labels: BTreeMap<String, String> =
+        labels.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+    for (name, value) in of_object.iter().flat_map(|object| copier.stored(object)) {
+        labels.entry(name.to_owned()).or_insert_with(|| value.to_owned());
+    }
     labels
 }
 
 fn image_of(pod: &PodFacts, container: &Name) -> Option<String> {
     pod.containers.iter().find(|facts| facts.name == *container).map(|facts| facts.image.to_string())
-}
-
-fn joined(labels: &Labels) -> String {
-    labels.iter().map(|(key, value)| format!("{key}:{value}")).collect::<Vec<_>>().join(",")
 }
 
 fn number(value: Value) -> String {

@@ -4,7 +4,7 @@
 use heapster::api::routes::ROUTES;
 use heapster::config::cli::{self, Typed};
 use heapster::config::options::OptionLine;
-use heapster::config::settings::{GLOG_FLAGS, NOT_YET, SETTINGS, names};
+use heapster::config::settings::{GLOG_FLAGS, NOT_YET, OBSOLETE, SETTINGS, names};
 use heapster::config::{Config, Environment};
 use heapster::model::metric::{self, Descriptor, Kind, Labelled, Metric};
 use heapster::telemetry::Telemetry;
@@ -64,6 +64,15 @@ fn settings_are_told() {
     });
     assert_table("### Every setting", &rows.collect::<Vec<_>>());
     assert!(section("### Flags of the logging library").contains(&codes(GLOG_FLAGS.iter().copied())));
+}
+
+#[test]
+fn flags_that_have_nothing_left_to_set_are_told() {
+    let rows = OBSOLETE.iter().map(|flag| {
+        let name = format!("--{}", flag.name);
+        format!("| {} | {} |", code(&name), flag.instead)
+    });
+    assert_table("### Flags of early releases", &rows.collect::<Vec<_>>());
 }
 
 #[test]
@@ -154,6 +163,7 @@ fn flags_that_are_mentioned_are_there() {
     let mut known: BTreeSet<String> = own.map(str::to_owned).collect();
     known.extend(names().chain(["help"]).chain(OTHER_FLAGS.iter().copied()).map(str::to_owned));
     known.extend(NOT_YET.iter().map(|flag| (*flag).to_owned()));
+    known.extend(OBSOLETE.iter().map(|flag| flag.name.to_owned()));
     for (at, _) in README.match_indices("--") {
         let name: String = README[at + 2..]
             .chars()
@@ -236,7 +246,8 @@ fn self_metrics_are_told() {
 fn help_names_every_setting_with_its_default() {
     let help = cli::command(&sources::help(), &sinks::help()).render_help().to_string();
     for setting in SETTINGS {
-        let flag = format!("--{} <{}>", setting.name, setting.placeholder);
+        let value = if setting.switch { "[=<_>]" } else { " <_>" }.replace('_', setting.placeholder);
+        let flag = format!("--{}{value}", setting.name);
         let line =
             help.lines().find(|line| line.contains(&flag)).unwrap_or_else(|| panic!("{flag} is not told"));
         let default = format!("[default: {}]", setting.default);

@@ -47,7 +47,7 @@ impl Collector {
         let config =
             Config::resolve(&typed, &Environment::new(), &|path| std::fs::read_to_string(path)).unwrap();
         let sources = sources::build(&config.sources).unwrap();
-        let sinks = sinks::build(&config.sinks).unwrap();
+        let sinks = sinks::build(&config.sinks, &config.labels).unwrap();
         let running = topology::start(&config, sources, sinks, Clock::system()).await.unwrap();
         let base = format!("http://{}", running.address);
         Self { running, base }
