@@ -6,6 +6,8 @@ use crate::actors::discovery::{Discovery, MakeScraper, ScraperHandle};
 use crate::actors::exporter::Exporter;
 use crate::actors::scraper::{Scraper, Shared};
 use crate::api::Api;
+use crate::api::certificates::{Certificates, TlsError};
+use crate::api::limits::Limits;
 use crate::api::server::server;
 use crate::client::credentials::Token;
 use crate::client::kubelet::KubeletClient;
@@ -25,6 +27,7 @@ use std::cell::Cell;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::time::Duration;
+use tokio::task::JoinHandle;
 
 /// Data that is older is not healthy (Heapster `metrics/heapster.go`), or three windows where those are longer.
 const STALE_AFTER: Duration = Duration::from_secs(180);
@@ -35,6 +38,9 @@ pub enum StartError {
     /// The address cannot be listened on.
     #[error("cannot listen on {0}; give another --port or --listen_ip")]
     Listen(SocketAddr, #[source] std::io::Error),
+    /// The files of TLS cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// A source's API server cannot be asked.
     #[error("--source {0}")]
     Login(Name, #[source] LoginError),
@@ -51,19 +57,38 @@ pub struct Running {
     exporters: Vec<Addr<Exporter>>,
     arbiters: Vec<Arbiter>,
     grace: Duration,
+    /// Looks at the files of TLS.
+    keeper: Option<JoinHandle<()>>,
 }
 
 /// Starts everything. Must be called within an actix system.
 ///
 /// # Errors
-/// When the address cannot be listened on or a source's login cannot be made; nothing runs then.
+/// When the address cannot be listened on, the files of TLS cannot be used, or a source's login cannot be made; nothing
+/// runs then.
 pub async fn start(
     config: &Config,
     sources: Vec<Source>,
     sinks: Vec<(String, Maker)>,
     clock: Clock,
 ) -> Result<Running, StartError> {
+    start_with(config, sources, sinks, clock, Limits::default()).await
+}
+
+/// [`start`] with other limits of clients.
+///
+/// # Errors
+/// As [`start`].
+pub async fn start_with(
+    config: &Config,
+    sources: Vec<Source>,
+    sinks: Vec<(String, Maker)>,
+    clock: Clock,
+    limits: Limits,
+) -> Result<Running, StartError> {
     let telemetry = Telemetry::new();
+    let certificates =
+        config.tls.clone().map(|files| Certificates::load(files, telemetry.clone())).transpose()?;
     let schedule = Schedule::new(config.resolution);
     let mut logins = Vec::new();
     for source in &sources {
@@ -111,13 +136,15 @@ pub async fn start(
         stale_after,
         telemetry.clone(),
     );
-    let server = server(&api, listener).map_err(|error| StartError::Listen(config.listen, error))?;
+    let server = server(&api, listener, limits, certificates.as_ref())
+        .map_err(|error| StartError::Listen(config.listen, error))?;
     let handle = server.handle();
     actix::spawn(async move {
         if let Err(error) = server.await {
             log::error!("the HTTP server ended: {error}");
         }
     });
+    let keeper = certificates.map(|certificates| actix::spawn(certificates.keep(limits.reread)));
 
     let threads: Vec<Arbiter> = (0..threads(config.max_procs)).map(|_| Arbiter::new()).collect();
     let mut discoveries = Vec::new();
@@ -157,7 +184,7 @@ pub async fn start(
     log::info!("listening on {address}");
     let exporters = exporters.into_iter().map(|(_, exporter)| exporter).collect();
     let grace = config.shutdown_grace;
-    Ok(Running { address, api, server: handle, discoveries, aggregator, exporters, arbiters, grace })
+    Ok(Running { address, api, server: handle, discoveries, aggregator, exporters, arbiters, grace, keeper })
 }
 
 impl Running {
@@ -180,6 +207,9 @@ impl Running {
         if !done {
             log::warn!("not everything was finished within {}", humantime::format_duration(self.grace));
             self.server.stop(false).await;
+        }
+        if let Some(keeper) = self.keeper {
+            keeper.abort();
         }
         for arbiter in self.arbiters {
             arbiter.stop();

@@ -1,8 +1,12 @@
 //! The API's HTTP: decode the request, ask the aggregator, encode the answer. What is answered is left to `rollup`, how
 //! it looks to `wire`.
 
+mod accept;
+pub mod certificates;
+mod connection;
 pub mod error;
 pub mod health;
+pub mod limits;
 pub mod model;
 pub mod routes;
 pub mod server;

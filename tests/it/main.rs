@@ -36,6 +36,8 @@ mod recorded;
 mod rolling;
 mod rolling_nodes;
 mod rolling_sums;
+mod serving;
+mod serving_tls;
 mod settings;
 mod settings_cli;
 mod settings_layers;

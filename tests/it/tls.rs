@@ -18,9 +18,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-type Issuer = CertifiedIssuer<'static, KeyPair>;
+pub type Issuer = CertifiedIssuer<'static, KeyPair>;
 
-fn issuer(name: &str) -> Issuer {
+pub fn issuer(name: &str) -> Issuer {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.distinguished_name.push(DnType::CommonName, name);
@@ -28,7 +28,7 @@ fn issuer(name: &str) -> Issuer {
 }
 
 /// A certificate for these names and its key, both in PEM.
-fn certificate(
+pub fn certificate(
     issuer: &Issuer,
     names: &[&str],
     change: impl FnOnce(&mut CertificateParams),
@@ -41,7 +41,7 @@ fn certificate(
     (params.signed_by(&key, issuer).unwrap().pem(), key.serialize_pem())
 }
 
-fn expired(params: &mut CertificateParams) {
+pub fn expired(params: &mut CertificateParams) {
     params.not_before = rcgen::date_time_ymd(2020, 1, 1);
     params.not_after = rcgen::date_time_ymd(2021, 1, 1);
 }
