@@ -5,10 +5,10 @@ use crate::actors::aggregator::Aggregator;
 use crate::actors::discovery::{Discovery, MakeScraper, ScraperHandle};
 use crate::actors::exporter::Exporter;
 use crate::actors::scraper::{Scraper, Shared};
-use crate::api::Api;
 use crate::api::certificates::{Certificates, TlsError};
 use crate::api::limits::Limits;
 use crate::api::server::server;
+use crate::api::{Api, Settings};
 use crate::client::credentials::Token;
 use crate::client::kubelet::KubeletClient;
 use crate::client::kubernetes::{ApiServer, LoginError};
@@ -133,7 +133,13 @@ pub async fn start_with(
         aggregator.clone().recipient(),
         aggregator.clone().recipient(),
         names,
-        stale_after,
+        Settings {
+            stale_after,
+            disable_export: config.disable_export,
+            labels: config.labels.clone(),
+            sinks: exporters.iter().map(|(name, _)| name.clone()).collect(),
+        },
+        clock.clone(),
         telemetry.clone(),
     );
     let server = server(&api, listener, limits, certificates.as_ref())

@@ -133,7 +133,7 @@ impl Refusal {
 }
 
 /// Paths that are open to all and at any time: the probes of the kubelet, which shows no certificate.
-const OPEN: [&str; 3] = ["/healthz", "/livez", "/readyz"];
+const OPEN: [&str; 4] = ["/healthz", "/healthz/healthz", "/livez", "/readyz"];
 
 /// The limits as every worker holds requests to them.
 #[derive(Clone)]

@@ -5,15 +5,26 @@ mod accept;
 pub mod certificates;
 mod connection;
 pub mod error;
+pub mod export;
 pub mod health;
 pub mod limits;
+pub mod listings;
+pub mod manners;
 pub mod model;
+mod reply;
+pub mod resource_metrics;
 pub mod routes;
 pub mod server;
 pub mod status;
 
+use crate::clock::Clock;
 use crate::messages::{Ask, AskNodes, AskState, ClusterState, NodeState};
 use crate::model::entity::{ClusterId, Name};
+use crate::model::label_copier::LabelCopier;
+use crate::model::metric::Value;
+use crate::model::time::Timestamp;
+use crate::rollup::history::{SeriesKey, Span};
+use crate::rollup::latest::{Latest, Scope};
 use crate::rollup::query::{Answer, Query};
 use crate::telemetry::Telemetry;
 use actix::Recipient;
@@ -28,6 +39,19 @@ const DEADLINE: Duration = Duration::from_secs(5);
 /// How many questions may wait for the aggregator at once.
 pub const IN_FLIGHT: usize = 512;
 
+/// What can be set about the answers.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Data older than this is not healthy.
+    pub stale_after: Duration,
+    /// Whether `/api/v1/metric-export` answers with an empty list.
+    pub disable_export: bool,
+    /// How objects' labels are told there.
+    pub labels: LabelCopier,
+    /// What the sinks are called.
+    pub sinks: Vec<String>,
+}
+
 /// What every handler needs. Cloning is cheap.
 #[derive(Clone)]
 pub struct Api {
@@ -37,18 +61,20 @@ pub struct Api {
     clusters: Arc<[Name]>,
     places: Arc<Semaphore>,
     draining: Arc<AtomicBool>,
-    stale_after: Duration,
+    settings: Settings,
+    clock: Clock,
     telemetry: Telemetry,
 }
 
 impl Api {
-    /// An API that asks this aggregator of these clusters. Data older than `stale_after` is not healthy.
+    /// An API that asks this aggregator of these clusters.
     pub fn new(
         aggregator: Recipient<Ask>,
         states: Recipient<AskState>,
         nodes: Recipient<AskNodes>,
         clusters: Vec<Name>,
-        stale_after: Duration,
+        settings: Settings,
+        clock: Clock,
         telemetry: Telemetry,
     ) -> Self {
         let places = Arc::new(Semaphore::new(IN_FLIGHT));
@@ -59,9 +85,15 @@ impl Api {
             clusters: clusters.into(),
             places,
             draining: Arc::new(AtomicBool::new(false)),
-            stale_after,
+            settings,
+            clock,
             telemetry,
         }
+    }
+
+    /// The time at which a request is answered.
+    fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// Says that this process is about to end: it is not ready from now on.
@@ -89,6 +121,33 @@ impl Api {
         let outcome = result.as_ref().map_or_else(ApiError::as_label, |_| "ok");
         self.telemetry.questions.of([outcome]).inc();
         result
+    }
+
+    /// Asks for several series.
+    ///
+    /// # Errors
+    /// As [`Api::ask`].
+    async fn several(
+        &self,
+        cluster: Option<ClusterId>,
+        keys: Vec<SeriesKey>,
+        span: Span,
+    ) -> Result<Vec<Vec<(Timestamp, Value)>>, ApiError> {
+        match self.ask(cluster, Query::Several(keys, span)).await? {
+            Answer::Several(series) => Ok(series),
+            _ => Err(ApiError::Ended),
+        }
+    }
+
+    /// Asks for the newest blocks.
+    ///
+    /// # Errors
+    /// As [`Api::ask`].
+    async fn latest(&self, cluster: Option<ClusterId>, scope: Scope) -> Result<Vec<Latest>, ApiError> {
+        match self.ask(cluster, Query::Latest(scope)).await? {
+            Answer::Latest(latest) => Ok(latest),
+            _ => Err(ApiError::Ended),
+        }
     }
 
     async fn ask_in_time(&self, cluster: Option<ClusterId>, query: Query) -> Result<Answer, ApiError> {

@@ -4,15 +4,16 @@
 use super::Api;
 use super::accept::{Connection, Door};
 use super::certificates::Certificates;
-use super::error::{ApiError, not_found};
+use super::error::ApiError;
 use super::limits::{Gate, Limits, gate};
+use super::manners::{not_found, tidy_path};
 use super::routes::ROUTES;
 use actix_http::HttpService;
 use actix_server::Server;
 use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
 use actix_web::body::MessageBody;
 use actix_web::dev::{AppConfig, Extensions, ServiceFactory, ServiceRequest, ServiceResponse};
-use actix_web::middleware::{Compress, Next, NormalizePath, from_fn};
+use actix_web::middleware::{Compress, Next, from_fn};
 use actix_web::{App, Error, web};
 use std::net::TcpListener;
 use std::time::Duration;
@@ -95,7 +96,7 @@ fn app(
         .app_data(api)
         .app_data(limits)
         .app_data(paths)
-        .wrap(NormalizePath::trim())
+        .wrap(from_fn(tidy_path))
         .wrap(Compress::default())
         .wrap(from_fn(gate))
         .wrap(from_fn(count));

@@ -86,6 +86,12 @@ impl Labels {
         Self(pairs.into())
     }
 
+    /// The value of a label.
+    pub fn get(&self, label: &str) -> Option<&str> {
+        let at = self.0.binary_search_by(|(key, _)| (**key).cmp(label)).ok()?;
+        self.0.get(at).map(|(_, value)| &**value)
+    }
+
     /// The pairs, sorted by label.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(k, v)| (&**k, &**v))

@@ -133,7 +133,7 @@ pub struct PodName {
 }
 
 /// What is known of one node and of the pods bound to it: what its scraper scrapes by, and what labels its points.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct NodeInventory {
     /// The node.
     pub node: Arc<NodeFacts>,

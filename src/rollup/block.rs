@@ -164,7 +164,7 @@ pub struct Filled<'a> {
 }
 
 /// One node's answer or one window's sums, packed. Never changed once made.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct Block {
     /// The window whose end stamps every point.
     pub window: Window,

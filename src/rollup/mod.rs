@@ -4,6 +4,7 @@
 pub mod block;
 pub mod cluster;
 pub mod history;
+pub mod latest;
 pub mod node;
 pub mod pack;
 pub mod query;
@@ -13,6 +14,7 @@ pub mod schedule;
 pub mod sheet;
 pub mod sum;
 mod totals;
+pub mod usage;
 
 use crate::model::entity::{ClusterId, Name};
 use crate::model::time::{Timestamp, Window};

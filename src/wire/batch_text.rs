@@ -1,9 +1,8 @@
 //! A window as the text that Heapster's log sink printed (`metrics/sinks/log/log_sink.go`). Writing only.
 
-use super::rfc3339;
-use crate::model::entity::{Entity, Labels, Name};
-use crate::model::inventory::{NodeInventory, PodFacts};
-use crate::model::label_copier::{JOINED, LabelCopier};
+use super::{entity_labels, rfc3339};
+use crate::model::entity::Labels;
+use crate::model::label_copier::LabelCopier;
 use crate::model::metric::{Metric, MetricKey, Value};
 use crate::model::time::Timestamp;
 use crate::rollup::block::Block;
@@ -64,7 +63,7 @@ fn collect(block: &Block, copier: &LabelCopier, sets: &mut BTreeMap<String, Set>
     for (entity, _) in rows.iter() {
         let set = sets.entry(entity.to_string()).or_default();
         if set.labels.is_empty() {
-            set.labels = labels(entity, block.facts.as_deref(), copier);
+            set.labels = entity_labels::of(entity, block.facts.as_deref(), copier);
         }
     }
     block.for_each(|row, metric, held| {
@@ -88,67 +87,6 @@ fn collect(block: &Block, copier: &LabelCopier, sets: &mut BTreeMap<String, Set>
     for set in sets.values_mut() {
         set.labelled.sort_by(|a, b| (&a.0, &a.1).cmp(&(&b.0, &b.1)));
     }
-}
-
-/// The labels that Heapster gave an entity (`metrics/core/labels.go`).
-fn labels(entity: &Entity, facts: Option<&NodeInventory>, copier: &LabelCopier) -> BTreeMap<String, String> {
-    let mut labels = BTreeMap::from([("type", entity.type_label().to_owned())]);
-    let mut of_object = None;
-    if let Some(node) = facts.map(|facts| &facts.node) {
-        labels.insert("nodename", node.name.to_string());
-        labels.insert("hostname", node.hostname.to_string());
-        labels.insert("host_id", node.host_id.to_string());
-    }
-    let mut of_pod = |labels: &mut BTreeMap<_, _>, namespace: &Name, pod: &Name| {
-        labels.insert("namespace_name", namespace.to_string());
-        labels.insert("pod_name", pod.to_string());
-        if let Some(uid) = facts.and_then(|facts| facts.namespaces.get(namespace)) {
-            labels.insert("namespace_id", uid.to_string());
-        }
-        let pod = facts.and_then(|facts| facts.pod(namespace, pod)).cloned();
-        if let Some(pod) = &pod {
-            labels.insert("pod_id", pod.uid.to_string());
-            of_object = Some(pod.labels.clone());
-        }
-        pod
-    };
-    match entity {
-        Entity::Cluster => {}
-        Entity::Namespace(namespace) => {
-            labels.insert("namespace_name", namespace.to_string());
-        }
-        Entity::Node(_) => {
-            if let Some(facts) = facts {
-                of_object = Some(facts.node.labels.clone());
-            }
-        }
-        Entity::FreeContainer { container, .. } => {
-            labels.insert("container_name", container.to_string());
-        }
-        Entity::Pod { namespace, pod } => {
-            of_pod(&mut labels, namespace, pod);
-        }
-        Entity::PodContainer { namespace, pod, container } => {
-            let pod = of_pod(&mut labels, namespace, pod);
-            labels.insert("container_name", container.to_string());
-            if let Some(image) = pod.as_deref().and_then(|pod| image_of(pod, container)) {
-                labels.insert("container_base_image", image);
-            }
-        }
-    }
-    if let Some(object) = &of_object {
-        labels.insert(JOINED, copier.joined(object));
-    }
-    let mut labels: BTreeMap<String, String> =
-        labels.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
-    for (name, value) in of_object.iter().flat_map(|object| copier.stored(object)) {
-        labels.entry(name.to_owned()).or_insert_with(|| value.to_owned());
-    }
-    labels
-}
-
-fn image_of(pod: &PodFacts, container: &Name) -> Option<String> {
-    pod.containers.iter().find(|facts| facts.name == *container).map(|facts| facts.image.to_string())
 }
 
 fn number(value: Value) -> String {

@@ -205,7 +205,7 @@ fn history(criterion: &mut Criterion) {
         group.bench_function(format!("read {metric} of a container, 30 points"), |bencher| {
             bencher.iter(|| match rollup.answer(None, &query) {
                 Told::Series(points) => assert!(black_box(points.len()) >= WINDOWS as usize - 1),
-                Told::Names(names) => panic!("{names:?}"),
+                other => panic!("{other:?}"),
             });
         });
     }
