@@ -113,11 +113,14 @@ async fn run(mut typed: Typed) -> Result<ExitCode, Failure> {
     };
     let running = topology::start(&config, found, sinks, clock).await.map_err(failed)?;
     if let Some(simulator) = &simulator {
+        let url = demo::url(running.address, config.tls.is_some());
+        simulator.api().proxy("kube-system", "heapster", &url);
         actix::spawn(demo::guide(
-            running.address,
+            url,
             config.resolution.duration(),
             simulator.cluster().clone(),
             simulator.source_uri(),
+            simulator.api_url(),
         ));
     }
 

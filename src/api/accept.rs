@@ -65,7 +65,7 @@ impl Door {
         let place = self.places.clone().try_acquire_owned().ok();
         let mut peer = Peer { name: None, surplus: place.is_none() };
         let wire = match &self.tls {
-            None => Wire::Plain(Watched::new(stream, self.limits, self.telemetry.clone())),
+            None => Wire::Plain(Box::new(Watched::new(stream, self.limits, self.telemetry.clone()))),
             Some(tls) => {
                 let config = tls.borrow().clone();
                 let greeted = tokio::time::timeout(self.limits.head_within, self.greet(stream, config)).await;

@@ -112,7 +112,7 @@ impl AsyncWrite for Watched {
 /// What HTTP is spoken over.
 pub enum Wire {
     /// The socket itself.
-    Plain(Watched),
+    Plain(Box<Watched>),
     /// TLS over the socket.
     Tls(Box<TlsStream<Watched>>),
 }
@@ -121,7 +121,7 @@ macro_rules! either {
     ($self:ident, $wire:ident => $call:expr) => {
         match $self.get_mut() {
             Wire::Plain(wire) => {
-                let $wire = Pin::new(wire);
+                let $wire = Pin::new(&mut **wire);
                 $call
             }
             Wire::Tls(wire) => {

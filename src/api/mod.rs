@@ -11,6 +11,8 @@ pub mod limits;
 pub mod listings;
 pub mod manners;
 pub mod model;
+pub mod openapi;
+pub mod page;
 mod reply;
 pub mod resource_metrics;
 pub mod routes;
