@@ -107,6 +107,7 @@ fn urls(base: &str, cluster: &SyntheticCluster) -> Vec<String> {
             ));
         }
     }
+    urls.push(format!("{base}/apis/metrics/v1alpha1/nodes"));
     urls.push(format!("{base}/metrics"));
     urls
 }

@@ -50,7 +50,7 @@ pub async fn examine(
     let mut report = Report { out, wrong: 0 };
     for source in sources {
         (report.out)(&format!("source {}", source.name));
-        if let Some(api_server) = api_server(&source, &mut report).await {
+        if let Some(api_server) = api_server(&source, &clock, &mut report).await {
             rights(&source, &api_server, schedule.resolution().last_ended(clock.now()), &mut report).await;
             kubelets(&source, &api_server, schedule, &clock, &mut report).await;
         }
@@ -64,8 +64,8 @@ pub async fn examine(
     wrong
 }
 
-async fn api_server(source: &Source, report: &mut Report<'_>) -> Option<ApiServer> {
-    let api_server = match ApiServer::new(&source.login).await {
+async fn api_server(source: &Source, clock: &Clock, report: &mut Report<'_>) -> Option<ApiServer> {
+    let api_server = match ApiServer::new(&source.login, clock).await {
         Ok(api_server) => api_server,
         Err(error) => {
             report.wrong(&format!("login: {}", chain(&error)));
@@ -147,7 +147,7 @@ async fn kubelets(
     let timeout = source.kubelets.timeout.map_or(schedule.deadline(), |own| own.min(schedule.deadline()));
     let asked = futures_util::stream::iter(nodes).map(|node| {
         let (access, format, clock) = (access.clone(), source.format.clone(), clock.clone());
-        let token = Token::new(api_server.token(), clock.clone());
+        let token = api_server.token();
         async move { kubelet(node, access, token, format, schedule, &clock, timeout).await }
     });
     let mut answers: Vec<(String, Result<String, String>)> = asked.buffer_unordered(AT_ONCE).collect().await;
@@ -164,7 +164,7 @@ async fn kubelets(
 async fn kubelet(
     node: NodeFacts,
     access: KubeletAccess,
-    token: Token,
+    token: Arc<Token>,
     format: Arc<dyn Format>,
     schedule: Schedule,
     clock: &Clock,

@@ -9,7 +9,6 @@ use crate::api::certificates::{Certificates, TlsError};
 use crate::api::limits::Limits;
 use crate::api::server::server;
 use crate::api::{Api, Settings};
-use crate::client::credentials::Token;
 use crate::client::kubelet::KubeletClient;
 use crate::client::kubernetes::{ApiServer, LoginError};
 use crate::clock::Clock;
@@ -93,7 +92,7 @@ pub async fn start_with(
     let mut logins = Vec::new();
     for source in &sources {
         let failed = |error| StartError::Login(source.name.clone(), error);
-        let api_server = ApiServer::new(&source.login).await.map_err(failed)?;
+        let api_server = ApiServer::new(&source.login, &clock).await.map_err(failed)?;
         let access = api_server.kubelets(&source.kubelets).map_err(failed)?;
         log::info!("{}: API server {}, kubelet port {}", source.name, api_server.url, source.kubelets.port);
         logins.push((api_server, access));
@@ -172,9 +171,8 @@ pub async fn start_with(
         };
         let handles: Vec<ArbiterHandle> = threads.iter().map(Arbiter::handle).collect();
         let (keep, token) = (config.resolution.duration() * 3, api_server.token());
-        let make_scraper = make_scraper(shared, handles, move |clock| {
-            KubeletClient::new(access.clone(), Token::new(token.clone(), clock), keep)
-        });
+        let make_scraper =
+            make_scraper(shared, handles, move |_| KubeletClient::new(access.clone(), token.clone(), keep));
         let discovery = Discovery::new(
             ClusterId(at),
             source.name,

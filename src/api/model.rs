@@ -84,7 +84,7 @@ fn parameters(query: &str) -> Result<(Span, Option<Labels>), ApiError> {
         // A plus sign that was not encoded has become a blank.
         Some(value) => rfc3339::parse_nearest(&value)
             .or_else(|| rfc3339::parse_nearest(&value.replace(' ', "+")))
-            .ok_or_else(|| ApiError::BadTime { parameter, value }),
+            .ok_or(ApiError::BadTime { parameter, value }),
     };
     let span = Span { start: time("start", Span::ALL.start)?, end: time("end", Span::ALL.end)? };
     let pair = |text: &str| match text.split_once(':') {

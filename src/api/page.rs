@@ -64,7 +64,7 @@ pub fn html(states: Result<&[ClusterState], &String>, sinks: &[String], stale_af
         <tr><th>path</th><th>answer</th></tr>\n",
     );
     for route in ROUTES {
-        let (path, about) = (escaped(&route.shown()), escaped(route.about));
+        let (path, about) = (escaped(&route.shown()), marked(route.about));
         let _ = if path.contains('{') {
             writeln!(out, "<tr><td><code>{path}</code></td><td>{about}</td></tr>")
         } else {
@@ -98,6 +98,16 @@ fn clusters(out: &mut String, states: &[ClusterState], stale_after: Duration) {
         );
     }
     out.push_str("</table>\n");
+}
+
+/// A text of the table of routes, whose backticks stand around code.
+fn marked(text: &str) -> String {
+    let parts = text.split('`').enumerate();
+    let parts = parts.map(|(at, part)| match at % 2 {
+        0 => escaped(part),
+        _ => format!("<code>{}</code>", escaped(part)),
+    });
+    parts.collect()
 }
 
 /// A text as HTML shows it, in elements and in attributes.

@@ -1,9 +1,10 @@
-//! Bearer tokens that nobody can print, and where they are reread from. Who gets to see them is left to the clients.
+//! Bearer tokens that nobody can print, and where they are read again from. Who gets to see them is left to the clients.
 
+use super::plugin::Plugin;
 use crate::clock::Clock;
-use std::cell::RefCell;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// How long a token that was read from a file is used before it is read again: kubelets renew a projected token well
@@ -33,7 +34,7 @@ impl fmt::Debug for Secret {
 }
 
 /// Where a bearer token comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum TokenSource {
     /// Nowhere: none is sent.
     None,
@@ -41,58 +42,86 @@ pub enum TokenSource {
     Fixed(Secret),
     /// A file that others rewrite.
     File(PathBuf),
+    /// A program that a kubeconfig names.
+    Plugin(Box<Plugin>),
 }
 
-/// A token as one scraper uses it.
+/// The token of one source: its API server's client and all of its scrapers share it.
 #[derive(Debug)]
 pub struct Token {
     source: TokenSource,
     clock: Clock,
-    /// The token last read, and when by the clock; None where it was refused since.
-    read: RefCell<Option<(Secret, Option<Duration>)>>,
+    file: Mutex<File>,
+}
+
+/// What is known of a token file.
+#[derive(Debug, Default)]
+struct File {
+    read: Option<Secret>,
+    /// When it was last tried, by the clock; None where it is to be tried at once.
+    tried: Option<Duration>,
+    failing: bool,
 }
 
 impl Token {
     /// A token from this source.
     pub fn new(source: TokenSource, clock: Clock) -> Self {
-        Self { source, clock, read: RefCell::new(None) }
+        Self { source, clock, file: Mutex::default() }
     }
 
-    /// The token. None where there is none, or its file was never readable; a file that is gone for a while leaves the
-    /// token that was last read from it.
-    pub fn get(&self) -> Option<Secret> {
-        let path = match &self.source {
-            TokenSource::None => return None,
-            TokenSource::Fixed(secret) => return Some(secret.clone()),
-            TokenSource::File(path) => path,
-        };
-        let now = self.clock.uptime();
-        let fresh = self
-            .read
-            .borrow()
-            .as_ref()
-            .filter(|(_, at)| at.is_some_and(|at| now.saturating_sub(at) < REREAD))
-            .cloned();
-        if let Some((secret, _)) = fresh {
-            return Some(secret);
+    /// The token. None where there is none, or it could never be had; a file that is gone for a while, or a program that
+    /// fails for a while, leaves the token that it gave last.
+    pub async fn get(&self) -> Option<Secret> {
+        match &self.source {
+            TokenSource::None => None,
+            TokenSource::Fixed(secret) => Some(secret.clone()),
+            TokenSource::File(path) => self.read(path),
+            TokenSource::Plugin(plugin) => plugin.token(self.clock.uptime()).await,
         }
-        // A few hundred bytes from memory: not worth a thread.
-        match std::fs::read_to_string(path) {
-            Ok(text) if !text.trim().is_empty() => {
-                *self.read.borrow_mut() = Some((Secret::new(text.trim()), Some(now)));
+    }
+
+    /// Fetches the token anew, because somebody refused `sent`. Whether there is another one now: others may have had
+    /// the same refused before.
+    pub async fn refused(&self, sent: &Secret) -> bool {
+        let is_other = |token: Option<Secret>| token.is_some_and(|token| token != *sent);
+        match &self.source {
+            TokenSource::None | TokenSource::Fixed(_) => false,
+            TokenSource::File(path) => {
+                self.file().tried = None;
+                is_other(self.read(path))
             }
-            Ok(_) => log::warn!("token file {} is empty", path.display()),
-            Err(error) => log::warn!("token file {} cannot be read: {error}", path.display()),
+            TokenSource::Plugin(plugin) => {
+                let now = self.clock.uptime();
+                is_other(plugin.token(now).await) || is_other(plugin.run_again(now).await)
+            }
         }
-        self.read.borrow().as_ref().map(|(secret, _)| secret.clone())
     }
 
-    /// Reads the file again at once, because somebody refused the token. Whether there is another one now.
-    pub fn refused(&self) -> bool {
-        let before = self.read.borrow().as_ref().map(|(secret, _)| secret.clone());
-        if let Some((_, at)) = self.read.borrow_mut().as_mut() {
-            *at = None;
+    fn file(&self) -> MutexGuard<'_, File> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read(&self, path: &Path) -> Option<Secret> {
+        let now = self.clock.uptime();
+        let mut file = self.file();
+        if file.tried.is_none_or(|tried| now.saturating_sub(tried) >= REREAD) {
+            file.tried = Some(now);
+            // A few hundred bytes from memory: not worth a thread.
+            let problem = match std::fs::read_to_string(path) {
+                Ok(text) if !text.trim().is_empty() => {
+                    file.read = Some(Secret::new(text.trim()));
+                    None
+                }
+                Ok(_) => Some("is empty".to_owned()),
+                Err(error) => Some(format!("cannot be read: {error}")),
+            };
+            match &problem {
+                Some(problem) if !file.failing => log::warn!("token file {} {problem}", path.display()),
+                None if file.failing => log::info!("token file {} can be read again", path.display()),
+                _ => {}
+            }
+            file.failing = problem.is_some();
         }
-        self.get() != before && matches!(self.source, TokenSource::File(_))
+        file.read.clone()
     }
 }

@@ -1,7 +1,7 @@
 //! Asking one kubelet: one connection kept open, one deadline over connecting, headers and body, one limit on the
 //! body. What the body says is left to `sources`.
 
-use super::credentials::Token;
+use super::credentials::{Secret, Token};
 use crate::messages::Missed;
 use crate::model::entity::Name;
 use crate::model::time::Timestamp;
@@ -9,9 +9,9 @@ use actix_web::http::header;
 use awc::error::{ConnectError, SendRequestError};
 use futures_util::StreamExt;
 use futures_util::future::LocalBoxFuture;
+use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,7 +47,14 @@ pub enum FetchError {
 
 impl FetchError {
     /// What to do about it. None where nothing is known that would help.
-    pub fn fix(&self) -> Option<&'static str> {
+    pub fn fix(&self) -> Option<Cow<'static, str>> {
+        if let Self::Status { status: 403, text } = self {
+            return Some(missing_right(text).into());
+        }
+        self.known_fix().map(Cow::Borrowed)
+    }
+
+    fn known_fix(&self) -> Option<&'static str> {
         let said = self.to_string().to_lowercase();
         let says = |words: &[&str]| words.iter().any(|word| said.contains(word));
         match self {
@@ -94,15 +101,18 @@ impl FetchError {
                 "the kubelet does not know the token: run it with --authentication-token-webhook=true, or see that \
                  the token is of this cluster and not expired",
             ),
-            Self::Status { status: 403, .. } => Some(
-                "the service account may not read it: add to its ClusterRole \
-                 {apiGroups: [\"\"], resources: [nodes/stats], verbs: [get, create]}",
-            ),
             Self::Status { status: 404, .. } => {
                 Some("no kubelet, or one without this API: look at kubeletPort")
             }
             Self::TooLarge(_) => Some("raise kubeletMaxBody"),
-            Self::Status { .. } | Self::CutOff(_) => None,
+            Self::CutOff(_) => {
+                Some("look at the kubelet's log, or for a proxy in between that cuts connections")
+            }
+            Self::Status { status: 300..=399, .. } => Some(
+                "redirects are not followed, for the token would go along: give the kubelet's own port and scheme",
+            ),
+            Self::Status { status: 500.., .. } => Some("look at the kubelet's log on that node"),
+            Self::Status { .. } => None,
         }
     }
 
@@ -127,6 +137,16 @@ impl FetchError {
             Self::TooLarge(_) => Missed::TooLarge,
         }
     }
+}
+
+/// The rule that a kubelet's 403 asks for: it names the verb (`Forbidden (user=…, verb=get, …)`).
+fn missing_right(said: &str) -> String {
+    let verbs = ["get", "create"].into_iter().find(|verb| said.contains(&format!("verb={verb},")));
+    format!(
+        "the service account may not read it: add to its ClusterRole {{apiGroups: [\"\"], resources: [nodes/stats], verbs: \
+         [{}]}}",
+        verbs.unwrap_or("get, create")
+    )
 }
 
 /// What a kubelet is asked.
@@ -208,13 +228,13 @@ pub struct KubeletAccess {
 pub struct KubeletClient {
     client: awc::Client,
     access: KubeletAccess,
-    token: Rc<Token>,
+    token: Arc<Token>,
 }
 
 impl KubeletClient {
     /// A client of its own for one kubelet: a pool shared by many would keep the sockets of kubelets that are gone.
     /// `keep` is how long its connection is kept open between two answers.
-    pub fn new(access: KubeletAccess, token: Token, keep: Duration) -> Self {
+    pub fn new(access: KubeletAccess, token: Arc<Token>, keep: Duration) -> Self {
         let connector =
             awc::Connector::new().conn_keep_alive(keep).conn_lifetime(Duration::from_secs(86_400)).limit(2);
         let connector = match &access.tls {
@@ -227,7 +247,7 @@ impl KubeletClient {
             .disable_timeout()
             .no_default_headers()
             .finish();
-        Self { client, access, token: Rc::new(token) }
+        Self { client, access, token }
     }
 }
 
@@ -259,31 +279,37 @@ struct Ask {
     url: String,
     socket: SocketAddr,
     json: Option<String>,
-    token: Rc<Token>,
+    token: Arc<Token>,
     sends_token: bool,
     max_body: usize,
 }
 
 impl Ask {
     async fn twice(&self) -> Result<Fetched, FetchError> {
-        match self.once().await {
+        let token = if self.sends_token { self.token.get().await } else { None };
+        match self.once(token.as_ref()).await {
             // A connection that the kubelet closed while it was idle: one more try on a new one.
-            Err(FetchError::CutOff(_)) => {}
+            Err(FetchError::CutOff(_)) => self.once(token.as_ref()).await,
             // A token that was renewed since it was read: one more try with the new one.
-            Err(FetchError::Status { status: 401, .. }) if self.sends_token && self.token.refused() => {}
-            other => return other,
+            Err(error @ FetchError::Status { status: 401, .. }) => {
+                let Some(sent) = token else { return Err(error) };
+                if !self.token.refused(&sent).await {
+                    return Err(error);
+                }
+                self.once(self.token.get().await.as_ref()).await
+            }
+            other => other,
         }
-        self.once().await
     }
 
-    async fn once(&self) -> Result<Fetched, FetchError> {
+    async fn once(&self, token: Option<&Secret>) -> Result<Fetched, FetchError> {
         let request =
             if self.json.is_some() { self.client.post(&self.url) } else { self.client.get(&self.url) };
         let mut request = request
             .address(self.socket)
             .insert_header((header::USER_AGENT, concat!("heapster/", env!("CARGO_PKG_VERSION"))))
             .insert_header((header::ACCEPT, "application/json"));
-        if let Some(secret) = self.token.get().filter(|_| self.sends_token) {
+        if let Some(secret) = token {
             request = request.bearer_auth(secret.reveal());
         }
         let sent = match &self.json {

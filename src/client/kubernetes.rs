@@ -1,10 +1,14 @@
 //! The API server: how to log in, and one stream of everything that its watches tell. What is made of it is left to
 //! the discovery actor.
 
-use super::credentials::{Secret, TokenSource};
+use super::bearer::Bearer;
+use super::credentials::Token;
 use super::following::following;
 use super::kubelet::{KubeletAccess, KubeletOptions};
-use super::login::{certificates, configure, set_insecure, trim_token, trust_nothing};
+pub use super::login::Pod;
+use super::login::{certificates, configure, set_insecure, take_token, trust_nothing};
+pub use super::plugin::PluginError;
+use crate::clock::Clock;
 use crate::model::address::NodePolicy;
 use crate::model::inventory::{Change, NamespaceFacts, NodeFacts, PodFacts};
 use crate::telemetry::chain;
@@ -14,17 +18,18 @@ use futures_util::stream::{BoxStream, select_all};
 use k8s_openapi::api::authorization::v1::{
     ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
 };
-use kube::client::ConfigExt;
+use kube::client::{ClientBuilder, ConfigExt};
 use kube::config::AuthInfo;
 use kube::runtime::watcher::{self, Event};
-use secrecy::ExposeSecret;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
+use tower::buffer::BufferLayer;
 use url::Url;
 
-/// Where Kubernetes mounts a pod's token (KEP-1205).
-pub const MOUNTED_TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
+/// Requests to an API server that may wait for each other.
+const QUEUED: usize = 64;
 
 /// How to reach an API server and as whom.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,9 +61,10 @@ pub enum Login {
 pub enum LoginError {
     /// Not in a pod.
     #[error(
-        "not in a cluster, or its mounted service account is incomplete; run it in a pod, or give inClusterConfig=false"
+        "not in a cluster: KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not both set; run it in a pod, or give \
+         inClusterConfig=false"
     )]
-    NotInCluster(#[source] kube::config::InClusterError),
+    NotInCluster,
     /// The kubeconfig cannot be used.
     #[error("kubeconfig {0:?} cannot be used; check that it exists, can be read and names a current context")]
     Kubeconfig(PathBuf, #[source] Box<kube::config::KubeconfigError>),
@@ -71,6 +77,9 @@ pub enum LoginError {
     /// A file holds no certificate.
     #[error("{0:?} holds no certificate in PEM form")]
     NoCertificate(PathBuf),
+    /// A program that the kubeconfig names gives no credentials.
+    #[error(transparent)]
+    Plugin(#[from] PluginError),
     /// What was given makes no client.
     #[error("these credentials make no client; check certificates and keys")]
     Client(#[source] Box<kube::Error>),
@@ -151,6 +160,7 @@ fn advice(error: &(dyn std::error::Error + 'static)) -> String {
 pub struct ApiServer {
     client: kube::Client,
     config: kube::Config,
+    token: Arc<Token>,
     /// Its URL, without what may be a password.
     pub url: String,
 }
@@ -173,20 +183,30 @@ impl ApiServer {
     ///
     /// # Errors
     /// When the login cannot be made from what is there.
-    pub async fn new(login: &Login) -> Result<Self, LoginError> {
-        let mut config = configure(login).await?;
+    pub async fn new(login: &Login, clock: &Clock) -> Result<Self, LoginError> {
+        Self::in_pod(login, &Pod::here(), clock).await
+    }
+
+    /// The same in another pod than the one that this runs in, for tests.
+    ///
+    /// # Errors
+    /// When the login cannot be made from what is there.
+    pub async fn in_pod(login: &Login, pod: &Pod, clock: &Clock) -> Result<Self, LoginError> {
+        let mut config = configure(login, pod).await?;
         config.connect_timeout = Some(Duration::from_secs(10));
+        let token = Arc::new(Token::new(take_token(&mut config).await?, clock.clone()));
         let mut asked = config.clone();
         if config.cluster_url.scheme_str() == Some("http") {
             trust_nothing(&mut asked);
         }
-        trim_token(&mut asked);
-        let client = kube::Client::try_from(asked).map_err(|error| LoginError::Client(Box::new(error)))?;
+        let failed = |error| LoginError::Client(Box::new(error));
+        let client = ClientBuilder::try_from(asked).map_err(failed)?;
+        let client = client.with_layer(&BufferLayer::new(QUEUED)).with_layer(&Bearer(token.clone())).build();
         let authority =
             config.cluster_url.authority().map(|authority| authority.as_str()).unwrap_or_default();
         let bare = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
         let url = format!("{}://{bare}/", config.cluster_url.scheme_str().unwrap_or_default());
-        Ok(Self { client, config, url })
+        Ok(Self { client, config, token, url })
     }
 
     /// How kubelets are reached: with the API server's certificates, but for what the options say otherwise.
@@ -240,14 +260,9 @@ impl ApiServer {
         bare == "localhost" || bare.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
     }
 
-    /// The bearer token that kubelets are asked with.
-    pub fn token(&self) -> TokenSource {
-        let auth = &self.config.auth_info;
-        match (&auth.token_file, &auth.token) {
-            (Some(path), _) => TokenSource::File(path.into()),
-            (None, Some(token)) => TokenSource::Fixed(Secret::new(token.expose_secret())),
-            (None, None) => TokenSource::None,
-        }
+    /// The bearer token that kubelets are asked with, which is the API server's.
+    pub fn token(&self) -> Arc<Token> {
+        self.token.clone()
     }
 
     /// Its version.

@@ -1,20 +1,52 @@
 //! What a login comes to in the Kubernetes client's own configuration: servers, CAs, tokens, proxies. Asking is left to
 //! [`super::kubernetes`].
 
-use super::kubernetes::{Login, LoginError, MOUNTED_TOKEN};
+use super::credentials::{Secret, TokenSource};
+use super::kubernetes::{Login, LoginError};
+use super::plugin::Plugin;
 use kube::config::{KubeConfigOptions, Kubeconfig};
+use secrecy::ExposeSecret;
+use std::net::Ipv6Addr;
+use std::path::PathBuf;
 use url::Url;
 
-/// A token file that ends in a line end, as every editor leaves it, makes no header: the client takes the file as it is.
-/// Then the token is taken from it here, and not again.
-pub(super) fn trim_token(config: &mut kube::Config) {
-    let text = config.auth_info.token_file.as_ref().and_then(|path| std::fs::read_to_string(path).ok());
-    if let Some(text) = text.filter(|text| text.trim() != text) {
-        log::warn!(
-            "the token file of the API server ends in a blank: it is read only once; take the blank away"
-        );
-        config.auth_info.token = Some(text.trim().to_owned().into());
-        config.auth_info.token_file = None;
+/// Where Kubernetes mounts a pod's service account (KEP-1205).
+const MOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+
+/// What a pod has of its service account: where the API server is, and the folder with CA and token (KEP-1205).
+#[derive(Clone, Debug)]
+pub struct Pod {
+    /// Host and port of the API server. None outside a cluster.
+    pub server: Option<(String, String)>,
+    /// The folder with `ca.crt` and `token`.
+    pub folder: PathBuf,
+}
+
+impl Pod {
+    /// The pod that this runs in.
+    pub fn here() -> Self {
+        let server =
+            std::env::var("KUBERNETES_SERVICE_HOST").ok().zip(std::env::var("KUBERNETES_SERVICE_PORT").ok());
+        Self { server, folder: MOUNT.into() }
+    }
+
+    fn token(&self) -> PathBuf {
+        self.folder.join("token")
+    }
+
+    /// The client's own configuration of it.
+    fn configure(&self) -> Result<kube::Config, LoginError> {
+        let (host, port) = self.server.as_ref().ok_or(LoginError::NotInCluster)?;
+        let host = if host.parse::<Ipv6Addr>().is_ok() { format!("[{host}]") } else { host.clone() };
+        let server = format!("https://{host}:{port}/");
+        let mut config = kube::Config::new(server.parse().map_err(|_| LoginError::BadServer(server))?);
+        let ca = self.folder.join("ca.crt");
+        let text = std::fs::read(&ca).map_err(|error| LoginError::File(ca.clone(), error))?;
+        // Read here for a client to be made at all, and again by its verifier whenever the file changes.
+        config.root_cert = Some(certificates(&text).ok_or_else(|| LoginError::NoCertificate(ca.clone()))?);
+        config.root_cert_file = Some(ca);
+        config.auth_info.token_file = Some(self.token().to_string_lossy().into_owned());
+        Ok(config)
     }
 }
 
@@ -22,11 +54,11 @@ pub(super) fn trim_token(config: &mut kube::Config) {
 ///
 /// # Errors
 /// When the login cannot be made from what is there.
-pub(super) async fn configure(login: &Login) -> Result<kube::Config, LoginError> {
+pub(super) async fn configure(login: &Login, pod: &Pod) -> Result<kube::Config, LoginError> {
     let parsed = |url: &Url| url.as_str().parse().map_err(|_| LoginError::BadServer(url.to_string()));
     match login {
         Login::InCluster { server, insecure, token_over_http } => {
-            let mut config = kube::Config::incluster().map_err(LoginError::NotInCluster)?;
+            let mut config = pod.configure()?;
             config.proxy_url = None;
             if let Some(server) = server {
                 config.cluster_url = parsed(server)?;
@@ -56,12 +88,39 @@ pub(super) async fn configure(login: &Login) -> Result<kube::Config, LoginError>
             let mut config = kube::Config::new(parsed(server)?);
             config.proxy_url = None;
             set_insecure(&mut config, *insecure);
-            if *mounted_token && std::path::Path::new(MOUNTED_TOKEN).exists() {
-                config.auth_info.token_file = Some(MOUNTED_TOKEN.to_owned());
+            if *mounted_token && pod.token().exists() {
+                config.auth_info.token_file = Some(pod.token().to_string_lossy().into_owned());
             }
             Ok(config)
         }
     }
+}
+
+/// Takes the bearer token out of the client's own configuration: files are read again in our own way, and a program's
+/// token goes to kubelets too. Certificates, names and passwords stay with the client.
+///
+/// # Errors
+/// When a token file cannot be read, or a program gives nothing.
+pub(super) async fn take_token(config: &mut kube::Config) -> Result<TokenSource, LoginError> {
+    let auth = &mut config.auth_info;
+    if auth.auth_provider.is_none() && auth.username.is_none() {
+        if let Some(path) = auth.token_file.take().map(PathBuf::from) {
+            auth.token = None;
+            std::fs::read_to_string(&path).map_err(|error| LoginError::File(path.clone(), error))?;
+            return Ok(TokenSource::File(path));
+        }
+        if let Some(token) = auth.token.take() {
+            return Ok(TokenSource::Fixed(Secret::new(token.expose_secret().trim())));
+        }
+    }
+    if auth.username.is_some() && auth.auth_provider.is_none()
+        || auth.exec.is_none() && auth.auth_provider.is_none()
+    {
+        return Ok(TokenSource::None);
+    }
+    let Some(plugin) = Plugin::new(config).await? else { return Ok(TokenSource::None) };
+    (config.auth_info.exec, config.auth_info.auth_provider) = (None, None);
+    Ok(TokenSource::Plugin(Box::new(plugin)))
 }
 
 /// Has any certificate do, where that is asked for.

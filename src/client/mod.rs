@@ -1,7 +1,9 @@
 //! The edges towards Kubernetes: its API server and its kubelets. What their answers mean is left to `wire`.
 
+mod bearer;
 pub mod credentials;
 pub mod following;
 pub mod kubelet;
 pub mod kubernetes;
 mod login;
+mod plugin;

@@ -107,6 +107,7 @@ impl<'a> Layers<'a> {
         texts
             .map(|text| {
                 Uri::parse(&text, &|variable| environment.get(variable).cloned())
+                    .map(|uri| uri.standing_at(self.origin(name)))
                     .map_err(|source| ConfigError::Uri { origin: self.origin(name), source })
             })
             .collect()

@@ -6,17 +6,18 @@ use std::fmt;
 use url::Url;
 
 /// A URI as given, its environment variables filled in. Printing it shows no option's value and no password.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Uri {
     /// What stands before the first colon.
     pub prefix: String,
-    /// The URL between prefix and options; None where it is empty or only quotes.
-    pub config: Option<Url>,
+    /// Where it stands: a flag, a variable, a place in a file.
+    pub origin: String,
+    config: Result<Option<Url>, UriError>,
     options: Vec<(String, String)>,
 }
 
 /// Why a text is no URI, or an option none of its kind.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UriError {
     /// There is nothing before the first colon.
     #[error("missing prefix in {0:?}; give PREFIX:CONFIG[?OPTIONS], such as kubernetes.summary_api:''")]
@@ -75,7 +76,7 @@ impl Uri {
     /// Reads a URI; `variable` tells the value of an environment variable.
     ///
     /// # Errors
-    /// When the prefix is missing or CONFIG is neither empty nor an http or https URL.
+    /// When the prefix is missing.
     pub fn parse(text: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<Self, UriError> {
         let (prefix, rest) = text.split_once(':').unwrap_or((text, ""));
         let (prefix, rest) = match prefix.split_once('?') {
@@ -88,9 +89,28 @@ impl Uri {
         let rest = expand(rest, variable);
         let (config, query) = rest.split_once('?').unwrap_or((&rest, ""));
         let bare = config.trim_matches(['\'', '"', ' ']);
-        let config = if bare.is_empty() { None } else { Some(parse_url(prefix, bare)?) };
+        let config = if bare.is_empty() { Ok(None) } else { parse_url(prefix, bare).map(Some) };
         let options = url::form_urlencoded::parse(query.trim_end_matches(['\'', '"', ' ']).as_bytes());
-        Ok(Self { prefix: prefix.to_owned(), config, options: options.into_owned().collect() })
+        Ok(Self {
+            prefix: prefix.to_owned(),
+            origin: String::new(),
+            config,
+            options: options.into_owned().collect(),
+        })
+    }
+
+    /// The same, with where it stands.
+    pub fn standing_at(self, origin: String) -> Self {
+        Self { origin, ..self }
+    }
+
+    /// The URL between prefix and options; None where it is empty or only quotes. Asked for by kinds that take one, so
+    /// that of a kind which is not known it does not matter.
+    ///
+    /// # Errors
+    /// When it is no http or https URL.
+    pub fn config(&self) -> Result<Option<&Url>, UriError> {
+        self.config.as_ref().map(Option::as_ref).map_err(UriError::clone)
     }
 
     /// Refuses an option that is not among `known`.
@@ -152,13 +172,22 @@ impl Uri {
     }
 }
 
+/// Where they stand makes no difference.
+impl PartialEq for Uri {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.prefix, &self.config, &self.options) == (&other.prefix, &other.config, &other.options)
+    }
+}
+
+impl Eq for Uri {}
+
 impl fmt::Display for Uri {
     /// The prefix and the server; neither user, password nor options.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.prefix)?;
         match &self.config {
-            None => Ok(()),
-            Some(url) => {
+            Err(_) | Ok(None) => Ok(()),
+            Ok(Some(url)) => {
                 let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
                 write!(f, ":{}://{}{port}", url.scheme(), url.host_str().unwrap_or_default())
             }

@@ -39,7 +39,10 @@ impl Unusable {
         match self {
             Self::NotReady => "its condition Ready is not True; look at kubectl describe node",
             Self::NoAddress => "none of its addresses is an IP of a type in kubeletAddressTypes",
-            Self::RefusedAddress => "its address must not be asked; open its network by allowedAddresses",
+            Self::RefusedAddress => {
+                "its address must not be asked: link-local, multicast, unspecified and metadata addresses never are, others once \
+                 allowedAddresses names their network"
+            }
         }
     }
 

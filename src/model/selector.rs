@@ -45,9 +45,6 @@ pub enum BadSelector {
     /// A value that no label can have.
     #[error("unable to parse requirement: {0:?} is no value of a label")]
     Value(String),
-    /// A set without a value.
-    #[error("unable to parse requirement: for 'in', 'notin' operators, values set can't be empty")]
-    EmptySet,
     /// A bound that is no number.
     #[error("unable to parse requirement: {0:?} is no whole number, which '<' and '>' need")]
     Bound(String),
@@ -151,13 +148,11 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Values in parentheses; nothing is the empty one here too.
     fn set(&mut self) -> Result<Vec<String>, BadSelector> {
         let opens = self.next();
         if opens != Token::Sign("(") {
             return Err(self.found(opens, "'('"));
-        }
-        if self.peek() == Token::Sign(")") {
-            return Err(BadSelector::EmptySet);
         }
         let mut values = vec![self.value()?];
         loop {

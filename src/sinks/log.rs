@@ -16,7 +16,7 @@ struct Log(LabelCopier);
 /// When the URI has more than its prefix.
 pub fn build(uri: &Uri, labels: &LabelCopier) -> Result<Maker, UriError> {
     let labels = labels.clone();
-    match uri.config {
+    match uri.config()? {
         None => Ok(Box::new(|| Box::new(Log(labels)))),
         Some(_) => Err(uri.incomplete("takes no URL; give log alone")),
     }

@@ -75,14 +75,14 @@ pub struct SinkError(pub String);
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// The URI itself.
-    #[error("--sink: {0}")]
-    Uri(#[from] UriError),
+    #[error("{0}: {1}")]
+    Uri(String, #[source] UriError),
     /// No such kind.
-    #[error("--sink: no such sink {0:?}; {hint}", hint = nearest(.0, KINDS.iter().map(|kind| kind.prefix)))]
-    Unknown(String),
+    #[error("{0}: no such sink {1:?}; {hint}", hint = nearest(.1, KINDS.iter().map(|kind| kind.prefix)))]
+    Unknown(String, String),
     /// A kind that is not there yet.
-    #[error("--sink: {0:?} is not supported yet; leave it out, or give log")]
-    NotYet(String),
+    #[error("{0}: {1:?} is not supported yet; leave it out, or give log")]
+    NotYet(String, String),
 }
 
 /// Makes a sink on the thread that it will run on.
@@ -95,13 +95,15 @@ pub type Maker = Box<dyn FnOnce() -> Box<dyn Sink> + Send>;
 pub fn build(uris: &[Uri], labels: &LabelCopier) -> Result<Vec<(String, Maker)>, BuildError> {
     let mut sinks: Vec<(String, Maker)> = Vec::new();
     for uri in uris {
+        let origin = || uri.origin.clone();
         let Some(kind) = KINDS.iter().find(|kind| kind.prefix == uri.prefix) else {
             let not_yet = NOT_YET.contains(&uri.prefix.as_str());
-            let prefix = uri.prefix.clone();
-            return Err(if not_yet { BuildError::NotYet(prefix) } else { BuildError::Unknown(prefix) });
+            let fail = if not_yet { BuildError::NotYet } else { BuildError::Unknown };
+            return Err(fail(origin(), uri.prefix.clone()));
         };
-        uri.check_options(kind.options.iter().map(|option| option.name))?;
-        let make = (kind.build)(uri, labels)?;
+        let known = kind.options.iter().map(|option| option.name);
+        let make = uri.check_options(known).and_then(|()| (kind.build)(uri, labels));
+        let make = make.map_err(|error| BuildError::Uri(origin(), error))?;
         if kind.prefix != "metric" {
             sinks.push((uri.to_string(), make));
         }

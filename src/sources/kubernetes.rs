@@ -99,7 +99,7 @@ fn login(uri: &Uri) -> Result<Login, UriError> {
     let insecure = uri.flag("insecure", false)?;
     let mounted_token = uri.flag("useServiceAccount", false)?;
     let in_cluster = uri.flag("inClusterConfig", true)?;
-    match (in_cluster, uri.text("auth"), uri.config.clone()) {
+    match (in_cluster, uri.text("auth"), uri.config()?.cloned()) {
         (true, _, server) => Ok(Login::InCluster { server, insecure, token_over_http: mounted_token }),
         (false, Some(path), _) => Ok(Login::Kubeconfig(path.into())),
         (false, None, Some(server)) => Ok(Login::Bare { server, insecure, mounted_token }),

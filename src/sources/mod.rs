@@ -107,20 +107,20 @@ pub struct Source {
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
     /// The URI itself.
-    #[error("--source: {0}")]
-    Uri(#[from] UriError),
+    #[error("{0}: {1}")]
+    Uri(String, #[source] UriError),
     /// No such kind.
-    #[error("--source: no such source {0:?}; {hint}", hint = nearest(.0, KINDS.iter().map(|kind| kind.prefix)))]
-    Unknown(String),
+    #[error("{0}: no such source {1:?}; {hint}", hint = nearest(.1, KINDS.iter().map(|kind| kind.prefix)))]
+    Unknown(String, String),
     /// A kind that is not there yet.
-    #[error("--source: {0:?} is not supported yet; give kubernetes.summary_api with the same options")]
-    NotYet(String),
+    #[error("{0}: {1:?} is not supported yet; give kubernetes.summary_api with the same options")]
+    NotYet(String, String),
     /// No source at all.
     #[error("--source: none given; give one such as kubernetes.summary_api:'', or try: heapster demo")]
     None,
     /// Two sources are the same.
-    #[error("--source: {0} is given twice")]
-    Twice(String),
+    #[error("{0}: {1} is given twice")]
+    Twice(String, String),
 }
 
 /// The sources that these URIs name.
@@ -130,14 +130,16 @@ pub enum SourceError {
 pub fn build(uris: &[Uri]) -> Result<Vec<Source>, SourceError> {
     let mut sources: Vec<Source> = Vec::new();
     for uri in uris {
+        let origin = || uri.origin.clone();
         let Some(kind) = KINDS.iter().find(|kind| kind.prefix == uri.prefix) else {
             let not_yet = NOT_YET.contains(&uri.prefix.as_str());
-            let prefix = uri.prefix.clone();
-            return Err(if not_yet { SourceError::NotYet(prefix) } else { SourceError::Unknown(prefix) });
+            let fail = if not_yet { SourceError::NotYet } else { SourceError::Unknown };
+            return Err(fail(origin(), uri.prefix.clone()));
         };
-        let source = kubernetes::parse(uri, kind.options, (kind.build)())?;
+        let source = kubernetes::parse(uri, kind.options, (kind.build)());
+        let source = source.map_err(|error| SourceError::Uri(origin(), error))?;
         if sources.iter().any(|other| other.login == source.login || other.name == source.name) {
-            return Err(SourceError::Twice(uri.to_string()));
+            return Err(SourceError::Twice(origin(), uri.to_string()));
         }
         sources.push(source);
     }

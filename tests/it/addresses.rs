@@ -267,7 +267,9 @@ fn an_annotation_stands_for_a_missing_host_id() {
 }
 
 fn source(query: &str) -> Result<Source, String> {
-    let uri = Uri::parse(&format!("kubernetes.summary_api:''?{query}"), &|_| None).unwrap();
+    let uri = Uri::parse(&format!("kubernetes.summary_api:''?{query}"), &|_| None)
+        .unwrap()
+        .standing_at("--source".to_owned());
     Ok(sources::build(&[uri]).map_err(|error| error.to_string())?.remove(0))
 }
 

@@ -20,7 +20,7 @@ fn run(args: &[&str]) -> Output {
 #[test]
 fn a_mistake_is_one_line_and_exit_code_2() {
     let good = "--source=kubernetes.summary_api:http://127.0.0.1:1?inClusterConfig=false";
-    let mistakes: [(&[&str], &[&str]); 15] = [
+    let mistakes: [(&[&str], &[&str]); 17] = [
         (&[], &["--source"]),
         (&["--sauce=x"], &["--sauce", "--source"]),
         (&["demo", "--noeds=2"], &["--noeds", "--nodes"]),
@@ -34,7 +34,9 @@ fn a_mistake_is_one_line_and_exit_code_2() {
         (&["--source=kubernetes.sumary_api:''"], &["kubernetes.sumary_api", "kubernetes.summary_api"]),
         (&["--source=kubernetes.summary_api:''?kubletPort=1"], &["kubletPort", "kubeletPort"]),
         (&["--source=kubernetes.summary_api:''?kubeletHttps=maybe"], &["kubeletHttps", "maybe", "true"]),
-        (&["--sink=lag", good], &["lag", "log"]),
+        (&["--sink=lag", good], &["--sink", "lag", "log"]),
+        (&["--sink=graphite:tcp://carbon:2003", good], &["--sink", "graphite", "not supported yet"]),
+        (&["--source=cadvisor:external"], &["--source", "cadvisor", "not supported yet"]),
         (&["serve"], &["serve", "demo"]),
     ];
     for (args, words) in mistakes {

@@ -1,6 +1,7 @@
 //! `heapster doctor` and `/api/v1/status` against clusters with one thing wrong at a time: each is told in one line with
 //! what would mend it, and nothing else is.
 
+use crate::ailments::AILMENTS;
 use crate::support::{Collector, until};
 use actix_web::web;
 use heapster::clock::Clock;
@@ -191,7 +192,12 @@ async fn an_api_server_that_is_gone_or_denies_a_right_is_told() {
 /// Nodes that are not asked: outcome and reason.
 const UNUSABLE: &[(&str, &str, &str)] = &[
     ("a", "not_ready", "its condition Ready is not True; look at kubectl describe node"),
-    ("b", "refused_address", "its address must not be asked; open its network by allowedAddresses"),
+    (
+        "b",
+        "refused_address",
+        "its address must not be asked: link-local, multicast, unspecified and metadata addresses never are, others once \
+         allowedAddresses names their network",
+    ),
     ("c", "no_address", "none of its addresses is an IP of a type in kubeletAddressTypes"),
 ];
 
@@ -212,53 +218,6 @@ async fn nodes_that_are_not_asked_are_told_with_the_reason() {
     cluster.stop().await;
 }
 
-/// What is said of the nodes 2 to 9 and 13, and of one that nobody listens for: outcome, reason and cure.
-const AILMENTS: &[(u8, &str, &str)] = &[
-    (
-        2,
-        "unauthorized",
-        "status 401: Unauthorized; the kubelet does not know the token: run it with \
-         --authentication-token-webhook=true, or see that the token is of this cluster and not expired",
-    ),
-    (
-        3,
-        "unauthorized",
-        "status 403: Forbidden (user=x, verb=get, resource=nodes, subresource=stats); the service account may not read \
-         it: add to its ClusterRole {apiGroups: [\"\"], resources: [nodes/stats], verbs: [get, create]}",
-    ),
-    (4, "status", "status 404: 404 page not found; no kubelet, or one without this API: look at kubeletPort"),
-    (
-        5,
-        "undecodable",
-        "the body is no JSON object, or was cut off: expected value at line 1 column 1; it is HTML: another server than \
-         a kubelet listens there, look at kubeletPort",
-    ),
-    (
-        6,
-        "timeout",
-        "no whole answer within 200ms; look for a firewall or an overloaded node, or raise the resolution or \
-         kubeletTimeout",
-    ),
-    (7, "too_large", "the answer is larger than 1024 bytes; raise kubeletMaxBody"),
-    (
-        8,
-        "status",
-        "status 400: Client sent an HTTP request to an HTTPS server.; the port speaks TLS: give kubeletHttps=true, and \
-         kubeletPort=10250 if it is that one",
-    ),
-    (9, "status", "status 500: internal error: failed to get imageFs stats"),
-    (
-        13,
-        "cut_off",
-        "the body is no JSON object, or was cut off: EOF while parsing a value at line 1 column 20",
-    ),
-    (
-        99,
-        "unreachable",
-        "no connection: Connection refused (os error 111); nothing listens there: kubelets of today listen on 10250 \
-         with TLS, so give kubeletHttps=true&kubeletPort=10250",
-    ),
-];
 const AILING: &[u8] = &[1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 99];
 const TIGHT: &str = "&kubeletTimeout=200ms&kubeletMaxBody=1Ki";
 

@@ -1,48 +1,19 @@
 //! What `heapster doctor` says of kubelets that speak TLS, with certificates made here.
 
+use crate::certificates::{Clients, Issuer, certificate, expired, issuer, server};
 use crate::doctor::{SUMMARY, assert_wrong, examined, node};
 use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpResponse, HttpServer, web};
 use heapster::simulator::{ApiServer, Kind};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
-use rustls::pki_types::PrivateKeyDer;
-use rustls::pki_types::pem::PemObject;
-use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig};
 use std::net::TcpListener;
-use std::sync::Arc;
-
-type Issuer = CertifiedIssuer<'static, KeyPair>;
-
-fn issuer(name: &str) -> Issuer {
-    let mut params = CertificateParams::default();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.distinguished_name.push(DnType::CommonName, name);
-    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
-}
 
 const TLS: &str = "127.83.0.20";
 
 /// Starts a kubelet that speaks TLS, without the legacy API, and asks for a certificate of `clients` where that is given.
-fn tls(issuer: &Issuer, name: &str, expired: bool, clients: Option<&Issuer>) -> (u16, ServerHandle) {
-    let mut params = CertificateParams::new([name.to_owned()]).unwrap();
-    if expired {
-        (params.not_before, params.not_after) =
-            (rcgen::date_time_ymd(2020, 1, 1), rcgen::date_time_ymd(2021, 1, 1));
-    }
-    let key = KeyPair::generate().unwrap();
-    let chain = vec![params.signed_by(&key, issuer).unwrap().der().clone()];
-    let key = PrivateKeyDer::from_pem_slice(key.serialize_pem().as_bytes()).unwrap();
-    let builder = ServerConfig::builder();
-    let builder = match clients {
-        None => builder.with_no_client_auth(),
-        Some(issuer) => {
-            let mut roots = RootCertStore::empty();
-            roots.add(issuer.der().clone()).unwrap();
-            builder.with_client_cert_verifier(WebPkiClientVerifier::builder(Arc::new(roots)).build().unwrap())
-        }
-    };
-    let config = builder.with_single_cert(chain, key).unwrap();
+fn tls(issuer: &Issuer, name: &str, is_expired: bool, clients: Option<&Issuer>) -> (u16, ServerHandle) {
+    let pair =
+        if is_expired { certificate(issuer, &[name], expired) } else { certificate(issuer, &[name], |_| {}) };
+    let config = server(&pair, clients.map_or(Clients::Unasked, Clients::Must));
     let listener = TcpListener::bind((TLS, 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
     let app = || {

@@ -9,11 +9,13 @@ fn unset(_: &str) -> Option<String> {
 }
 
 fn parse(text: &str) -> Result<Uri, UriError> {
-    Uri::parse(text, &unset)
+    let uri = Uri::parse(text, &unset)?;
+    uri.config()?;
+    Ok(uri)
 }
 
 fn url(uri: &Uri) -> Option<String> {
-    uri.config.as_ref().map(|url| url.as_str().trim_end_matches('/').to_owned())
+    uri.config().unwrap().map(|url| url.as_str().trim_end_matches('/').to_owned())
 }
 
 /// Every option of the Kubernetes sources.
@@ -40,7 +42,7 @@ fn samples_of_the_documents() {
     );
 
     let sample = parse("kubernetes.summary_api:''").unwrap();
-    assert_eq!((sample.prefix.as_str(), sample.config.as_ref()), ("kubernetes.summary_api", None));
+    assert_eq!((sample.prefix.as_str(), sample.config().unwrap()), ("kubernetes.summary_api", None));
     sample.check_options([]).unwrap();
 }
 
@@ -78,7 +80,7 @@ fn examples_of_the_original() {
     let summary =
         "kubernetes.summary_api:''?useServiceAccount=true&kubeletHttps=true&kubeletPort=10250&insecure=true";
     let summary = parse(summary).unwrap();
-    assert_eq!(summary.config, None);
+    assert_eq!(summary.config(), Ok(None));
     assert_eq!(summary.port("kubeletPort", 10_255).unwrap(), 10_250);
     for option in ["useServiceAccount", "kubeletHttps", "insecure"] {
         assert!(summary.flag(option, false).unwrap(), "{option}");
@@ -93,7 +95,7 @@ fn examples_of_the_original() {
 #[test]
 fn quotes_around_nothing_or_around_the_whole_are_no_part_of_it() {
     for text in ["x:''", "x:\"\"", "x:", "x:'' ", "x:''?a=b", "x:\"\"?a=b", "x:?a=b"] {
-        assert_eq!(parse(text).unwrap().config, None, "{text}");
+        assert_eq!(parse(text).unwrap().config(), Ok(None), "{text}");
     }
     for text in
         ["x:'https://host?a=b'", "x:\"https://host?a=b\"", "x:'https://host'?a=b", "x:https://host?a=b"]
@@ -236,7 +238,8 @@ fn printed_uri_shows_neither_password_nor_options() {
 
 /// Whether an error about this text tells the password.
 fn tells_secret(text: &str) -> Option<String> {
-    let error = Uri::parse(text, &|name| (name == "PASSWORD").then(|| SECRET.to_owned())).expect_err(text);
+    let uri = Uri::parse(text, &|name| (name == "PASSWORD").then(|| SECRET.to_owned()));
+    let error = uri.and_then(|uri| uri.config().map(|_| ())).expect_err(text);
     let told = format!("{error} {error:?}");
     told.contains(SECRET).then(|| format!("{text}: {error}"))
 }

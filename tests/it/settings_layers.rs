@@ -307,7 +307,7 @@ fn uris_are_filled_in_from_the_environment() {
     let environment = [("KUBERNETES_SERVICE_HOST", "10.0.0.1")];
     let config =
         resolve(&["--source=kubernetes:https://$KUBERNETES_SERVICE_HOST:443"], &environment, None).unwrap();
-    assert_eq!(config.sources[0].config.as_ref().and_then(|url| url.host_str()), Some("10.0.0.1"));
+    assert_eq!(config.sources[0].config().unwrap().and_then(|url| url.host_str()), Some("10.0.0.1"));
 }
 
 proptest! {

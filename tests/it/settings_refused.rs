@@ -2,6 +2,7 @@
 
 use crate::settings_layers::resolve;
 use heapster::config::settings::SETTINGS;
+use heapster::sinks;
 
 /// Values that cannot be used, each with a word of the fix.
 const BAD: &[(&str, &[&str], &str)] = &[
@@ -52,7 +53,7 @@ fn what_cannot_be_used_is_told_with_its_name_its_value_and_the_fix() {
 
 #[test]
 fn bad_uri_is_told_with_where_it_stands_and_without_its_password() {
-    let bad = "influxdb:ftp://root:hunter2@db?pw=hunter2";
+    let bad = "log:ftp://root:hunter2@db?pw=hunter2";
     let file = format!("sink = [{bad:?}]");
     let cases = [
         (resolve(&[&format!("--sink={bad}")], &[], None), "--sink"),
@@ -60,8 +61,12 @@ fn bad_uri_is_told_with_where_it_stands_and_without_its_password() {
         (resolve(&[], &[], Some(("a.toml", &file))), "sink in a.toml"),
     ];
     for (result, origin) in cases {
-        let message = result.unwrap_err();
-        assert!(message.starts_with(origin) && !message.contains("hunter2"), "{message}");
+        let config = result.unwrap();
+        let message = sinks::build(&config.sinks, &config.labels).err().unwrap().to_string();
+        assert!(
+            message.starts_with(&format!("{origin}: log: ")) && !message.contains("hunter2"),
+            "{message}"
+        );
     }
     let config = resolve(&["--sink=influxdb:http://root:hunter2@db?pw=hunter2"], &[], None).unwrap();
     assert!(!format!("{config:?}").contains("hunter2"));

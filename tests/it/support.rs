@@ -10,7 +10,7 @@ use serde_json::Value;
 use std::time::Duration;
 
 /// The longest that any state is waited for.
-pub const BOUND: Duration = Duration::from_secs(40);
+pub const BOUND: Duration = Duration::from_secs(90);
 /// How often it is looked at.
 const LOOK: Duration = Duration::from_millis(50);
 

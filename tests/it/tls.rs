@@ -1,50 +1,18 @@
 //! Kubelets over TLS, with certificates made here: for each case what was sent to whom, and what was said of it.
 
+use crate::certificates::{Clients, Issuer, certificate, expired, issuer, server};
 use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
-use heapster::client::credentials::Token;
 use heapster::client::kubelet::{
     Fetch, FetchError, KubeletClient, KubeletOptions, MAX_BODY, Question, Target,
 };
 use heapster::client::kubernetes::{ApiServer, Login};
 use heapster::clock::Clock;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig};
 use serde_json::json;
 use std::net::{IpAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-
-pub type Issuer = CertifiedIssuer<'static, KeyPair>;
-
-pub fn issuer(name: &str) -> Issuer {
-    let mut params = CertificateParams::default();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.distinguished_name.push(DnType::CommonName, name);
-    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
-}
-
-/// A certificate for these names and its key, both in PEM.
-pub fn certificate(
-    issuer: &Issuer,
-    names: &[&str],
-    change: impl FnOnce(&mut CertificateParams),
-) -> (String, String) {
-    let mut params =
-        CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap();
-    params.distinguished_name.push(DnType::CommonName, "system:node:node-1");
-    change(&mut params);
-    let key = KeyPair::generate().unwrap();
-    (params.signed_by(&key, issuer).unwrap().pem(), key.serialize_pem())
-}
-
-pub fn expired(params: &mut CertificateParams) {
-    params.not_before = rcgen::date_time_ymd(2020, 1, 1);
-    params.not_after = rcgen::date_time_ymd(2021, 1, 1);
-}
 
 /// A kubelet that speaks TLS, and what it was shown.
 struct TlsKubelet {
@@ -58,20 +26,8 @@ struct TlsKubelet {
 const ADDRESS: &str = "127.81.0.1";
 
 /// Starts a kubelet. It wants `token` of whoever shows any, and a certificate of `clients` where that is given.
-fn kubelet((certificate, key): &(String, String), clients: Option<&Issuer>) -> TlsKubelet {
-    use rustls::pki_types::pem::PemObject;
-    let builder = ServerConfig::builder();
-    let builder = match clients {
-        None => builder.with_no_client_auth(),
-        Some(issuer) => {
-            let mut roots = RootCertStore::empty();
-            roots.add(issuer.der().clone()).unwrap();
-            builder.with_client_cert_verifier(WebPkiClientVerifier::builder(Arc::new(roots)).build().unwrap())
-        }
-    };
-    let chain = vec![CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap()];
-    let config =
-        builder.with_single_cert(chain, PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap()).unwrap();
+fn kubelet(pair: &(String, String), clients: Option<&Issuer>) -> TlsKubelet {
+    let config = server(pair, clients.map_or(Clients::Unasked, Clients::Must));
     let address: IpAddr = ADDRESS.parse().unwrap();
     let listener = TcpListener::bind((address, 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -146,9 +102,9 @@ impl Home {
     }
 
     async fn client(&self, options: &KubeletOptions) -> KubeletClient {
-        let api = ApiServer::new(&Login::Kubeconfig(self.path("kubeconfig"))).await.unwrap();
+        let api = ApiServer::new(&Login::Kubeconfig(self.path("kubeconfig")), &self.clock).await.unwrap();
         let access = api.kubelets(options).unwrap();
-        KubeletClient::new(access, Token::new(api.token(), self.clock.clone()), Duration::from_secs(60))
+        KubeletClient::new(access, api.token(), Duration::from_secs(60))
     }
 }
 
@@ -244,7 +200,7 @@ async fn kubelets_may_have_a_ca_of_their_own_and_ask_for_a_certificate() {
     assert_eq!(kubelet.once(&home, &with).await, (Ok(BODY), vec![good()]));
     kubelet.server.stop(false).await;
 
-    let api = ApiServer::new(&Login::Kubeconfig(home.path("kubeconfig"))).await.unwrap();
+    let api = ApiServer::new(&Login::Kubeconfig(home.path("kubeconfig")), &home.clock).await.unwrap();
     for (name, text) in [("missing.pem", None), ("empty.pem", Some("no certificate here"))] {
         let path = text.map_or_else(|| home.path(name), |text| home.write(name, text));
         let error = api.kubelets(&KubeletOptions { ca: Some(path), ..options() }).unwrap_err();

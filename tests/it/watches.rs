@@ -1,24 +1,24 @@
-//! Watches where the API server fails in every way it can: no node is lost, none comes twice, scraping never stops. First
-//! the stream of a client alone, then the whole collector.
+//! Watches where the API server fails in every way it can: no node is lost, none comes twice. Here the stream of a client
+//! alone; the whole collector is in `watches_whole`.
 
-use crate::support::{Collector, until};
+use crate::support::until;
+use crate::watches_whole::scraping;
 use actix_web::rt;
 use futures_util::StreamExt;
 use heapster::client::kubernetes::{self, Login, Told};
+use heapster::clock::Clock;
 use heapster::model::address::NodePolicy;
 use heapster::model::inventory::{Change, Inventory};
-use heapster::simulator::{ApiServer, Fault, Kind, KubeletAnswer, KubeletRequest, Kubelets};
+use heapster::simulator::{ApiServer, Fault, Kind};
 use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// What a real API server said.
-fn recorded(name: &str) -> String {
+pub fn recorded(name: &str) -> String {
     std::fs::read_to_string(format!("{}/tests/data/api-server/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
 }
 
@@ -34,7 +34,7 @@ fn pod(at: usize) -> Value {
 }
 
 /// An API server with nodes a, b and c and so many pods. It ends with the test's actix system.
-fn api_server(pods: usize) -> ApiServer {
+pub fn api_server(pods: usize) -> ApiServer {
     let api = ApiServer::start().unwrap();
     api.fill(Kind::Node, [("a", 1), ("b", 2), ("c", 3)].into_iter().map(|(name, last)| node(name, last)));
     api.fill(Kind::Pod, (0..pods).map(pod));
@@ -103,7 +103,8 @@ impl Heard {
 async fn follow(pods: usize) -> (ApiServer, Rc<RefCell<Heard>>) {
     let api = api_server(pods);
     let login = Login::Bare { server: api.url().parse().unwrap(), insecure: false, mounted_token: false };
-    let told = kubernetes::ApiServer::new(&login).await.unwrap().watch(NodePolicy::default(), None);
+    let client = kubernetes::ApiServer::new(&login, &Clock::system()).await.unwrap();
+    let told = client.watch(NodePolicy::default(), None);
     let heard = Rc::new(RefCell::new(Heard::default()));
     let hears = heard.clone();
     rt::spawn(told.map(move |told| hears.borrow_mut().take(told)).count());
@@ -141,7 +142,7 @@ const KINDS: [&str; 3] = ["nodes", "pods", "namespaces"];
 /// The moves of nodes once it is known that d came and b went.
 const CHANGED: [&str; 5] = ["+a", "+b", "+c", "+d", "-b"];
 
-fn change(api: &ApiServer) {
+pub fn change(api: &ApiServer) {
     api.apply(Kind::Node, node("d", 4));
     api.delete(Kind::Node, None, "b").unwrap();
 }
@@ -317,84 +318,4 @@ async fn a_server_away_for_a_minute_is_asked_with_growing_pauses() {
     assert!(failed.iter().all(|failed| (3..=8).contains(failed)), "{failed:?} attempts");
     api.start_at(api.port()).unwrap();
     changed(&heard).await;
-}
-
-/// A summary that says at which address it was asked.
-fn summary(ask: &KubeletRequest) -> KubeletAnswer {
-    let IpAddr::V4(address) = ask.address else { unreachable!("only IPv4 is bound here") };
-    let usage = address.octets()[3];
-    let pod = json!({"podRef": {"namespace": "shop", "name": format!("of-{usage}")}, "memory": {"usageBytes": usage}});
-    KubeletAnswer::json(json!({"node": {"memory": {"usageBytes": usage}}, "pods": [pod]}).to_string())
-}
-
-fn addresses() -> [IpAddr; 4] {
-    [1, 2, 3, 4].map(|last| [127, 80, 0, last].into())
-}
-
-/// A collector that scrapes nodes a, b and c of an API server that may refuse to tell of pods.
-async fn scraping(pods: usize, refusal: Fault) -> (ApiServer, Kubelets, Collector) {
-    let api = api_server(pods);
-    api.set_fault(Kind::Pod, refusal);
-    let kubelets = Kubelets::start(&addresses(), Arc::new(summary)).unwrap();
-    let (url, port) = (api.url(), kubelets.port());
-    let source = format!("--source=kubernetes.summary_api:{url}?inClusterConfig=false&kubeletPort={port}");
-    let collector = Collector::start(&[&source]).await;
-    let asked = until("every kubelet asked", async || {
-        addresses()[..3].iter().all(|address| kubelets.requests(*address) > 0).then_some(())
-    });
-    // Pods are waited for five seconds, the first answers are spread over two, the rest is slack.
-    tokio::time::timeout(Duration::from_secs(9), asked).await.unwrap();
-    until("all of them", async || (collector.list("nodes").await == ["a", "b", "c"]).then_some(())).await;
-    (api, kubelets, collector)
-}
-
-/// The nodes that each window of 5 s has, as the sum of what their pods use.
-async fn sums(collector: &Collector) -> Vec<u64> {
-    let points = collector.series("metrics/memory/usage").await;
-    let second = |stamp: &str| chrono::DateTime::parse_from_rfc3339(stamp).unwrap().timestamp();
-    let whole = points.windows(2).all(|pair| second(&pair[1].0) - second(&pair[0].0) == 5);
-    assert!(whole, "a window is missing: {points:?}");
-    points.into_iter().map(|(_, sum, _)| sum).collect()
-}
-
-#[actix_web::test]
-async fn scraping_goes_on_while_the_server_is_away() {
-    let (api, kubelets, collector) = scraping(3, Fault::None).await;
-    let requests = || addresses().map(|address| kubelets.requests(address));
-    api.stop().await;
-    change(&api);
-    api.compact(Kind::Node);
-    let before = requests();
-    until("two rounds more", async || {
-        assert_eq!(collector.list("nodes").await, ["a", "b", "c"]);
-        assert_eq!(collector.list("namespaces/shop/pods").await, ["of-1", "of-2", "of-3"]);
-        assert_eq!(collector.counted(&["heapster_nodes{", "scraped"]).await, 3.0);
-        (0..3).all(|at| requests()[at] >= before[at] + 2).then_some(())
-    })
-    .await;
-    assert_eq!(sums(&collector).await.iter().filter(|sum| **sum != 1 + 2 + 3).count(), 0);
-    assert!(collector.counted(&["heapster_watch_failures_total{", "nodes"]).await >= 1.0);
-    assert_eq!(requests()[3], 0, "nobody can know of d");
-    api.start_at(api.port()).unwrap();
-    until("d instead of b", async || (collector.list("nodes").await == ["a", "c", "d"]).then_some(())).await;
-    until("their sum", async || sums(&collector).await.ends_with(&[1 + 3 + 4]).then_some(())).await;
-    // b may still be in the window in which it went, d already in that one: a and c are in every one.
-    let windows = sums(&collector).await;
-    assert!(windows.iter().all(|sum| [4, 6, 8, 10].contains(sum)), "{windows:?}");
-}
-
-async fn pods_are_refused(status: u16, body: &str) {
-    let (api, _kubelets, collector) = scraping(7, Fault::Status(status, recorded(body))).await;
-    assert_eq!(collector.list("namespaces/shop/pods").await, ["of-1", "of-2", "of-3"]);
-    let failures = async |label| collector.counted(&["heapster_watch_failures_total{", label]).await;
-    assert!(failures("kind=\"pods\"").await >= 1.0);
-    assert_eq!(failures("kind=\"pods\"").await, failures("").await, "another kind failed too");
-    api.set_fault(Kind::Pod, Fault::None);
-    until("the pods", async || (collector.counted(&["heapster_pods{"]).await == 7.0).then_some(())).await;
-}
-
-#[actix_web::test]
-async fn nodes_are_scraped_where_pods_are_refused() {
-    let broken = pods_are_refused(500, "500_bad_watch_resourceVersion.json");
-    tokio::join!(pods_are_refused(403, "403_sa_nobody_list_pods.json"), broken);
 }
