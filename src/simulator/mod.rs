@@ -11,6 +11,7 @@ pub mod curve;
 pub mod kubelet;
 mod kubelet_body;
 pub mod objects;
+pub mod playback;
 pub mod selector;
 pub mod summary;
 mod summary_text;

@@ -43,8 +43,14 @@ fn table(heading: &str) -> Vec<&'static str> {
     lines.take_while(|line| line.starts_with('|')).skip(2).collect()
 }
 
+/// Fails unless the section below a heading has this text, however its lines are broken.
+pub fn says(heading: &str, text: &str) {
+    let told = section(heading).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(told.contains(text), "below {heading:?} there should be:\n{text}\n");
+}
+
 /// Fails with the rows as they ought to be, to be put in their place.
-fn assert_table(heading: &str, expected: &[String]) {
+pub fn assert_table(heading: &str, expected: &[String]) {
     assert_eq!(table(heading), *expected, "below {heading:?} there should be:\n{}\n", expected.join("\n"));
 }
 
