@@ -1,9 +1,14 @@
 //! Labels of objects as labels of points: joined, left out, stored, by the rules that flags give.
 
+use crate::support::{Collector, until};
+use heapster::clock::Clock;
 use heapster::config::cli::parse;
 use heapster::config::{Config, Environment};
 use heapster::model::entity::Labels;
 use heapster::model::label_copier::LabelCopier;
+use heapster::simulator::{Shape, Simulator};
+use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// An object's labels, one of them with the name that the joined ones have.
 fn bike() -> Labels {
@@ -60,4 +65,52 @@ fn stored_labels_stand_by_themselves_under_their_own_name_or_another() {
         !joined.contains("name:bike") && joined.contains("price:too_high"),
         "stored, and ignored in the joined ones: {joined}"
     );
+}
+
+/// The newest export, once there is one.
+async fn exported(collector: &Collector) -> Vec<Value> {
+    until("an export", async || {
+        let export = collector.get("/api/v1/metric-export").await.body;
+        serde_json::from_str::<Option<Vec<Value>>>(&export).unwrap()
+    })
+    .await
+}
+
+#[actix_web::test]
+async fn the_export_joins_labels_as_the_flags_say() {
+    let shape = Shape { nodes: 1, pods: 4, ..Shape::default() };
+    let simulator = Simulator::start(shape, Clock::system()).unwrap();
+    let source = format!("--source={}", simulator.source_uri());
+    let plain = Collector::start(&[&source]).await;
+    let joined = |export: Vec<Value>| -> BTreeSet<String> {
+        let labels = export.iter().filter_map(|entity| entity["labels"]["labels"].as_str());
+        labels.map(str::to_owned).collect()
+    };
+    let by_commas = joined(exported(&plain).await);
+    let keys: BTreeSet<&str> = by_commas
+        .iter()
+        .flat_map(|text| text.split(','))
+        .filter_map(|pair| Some(pair.split_once(':')?.0))
+        .collect();
+    let ignored = *keys.first().expect("objects have labels");
+    plain.running.stop().await;
+
+    let ignore = format!("--ignore_label={ignored}");
+    let changed = Collector::start(&[&source, "--label_separator=;", &ignore]).await;
+    let expected: BTreeSet<String> = by_commas
+        .iter()
+        .map(|text| {
+            let kept = text.split(',').filter(|pair| !pair.starts_with(&format!("{ignored}:")));
+            kept.collect::<Vec<_>>().join(";")
+        })
+        .collect();
+    assert_ne!(expected, by_commas);
+    assert_eq!(joined(exported(&changed).await), expected);
+    changed.running.stop().await;
+
+    let disabled = Collector::start(&[&source, "--disable_export"]).await;
+    until("data", async || (disabled.get("/healthz").await.status == 200).then_some(())).await;
+    assert_eq!(disabled.get("/api/v1/metric-export").await.body, "[]\n");
+    disabled.running.stop().await;
+    simulator.stop().await;
 }
