@@ -158,6 +158,10 @@ telemetry! {
     handling: Seconds = Seconds::new(), "aggregator_handling", Some(Unit::Seconds), "Time for which one message holds the aggregator's thread";
     questions: ByLabels<Counter, 1> = ByLabels::new(["outcome"]), "questions", None, "Questions asked over HTTP, by outcome";
     requests: ByLabels<Counter, 1> = ByLabels::new(["code"]), "http_requests", None, "HTTP requests answered, by status";
+    refused: ByLabels<Counter, 1> = ByLabels::new(["reason"]), "refused", None, "Requests and connections turned away or cut off, by reason";
+    connections: Gauge = Gauge::default(), "http_connections", None, "Connections of clients that are open";
+    certificates: ByLabels<Counter, 1> = ByLabels::new(["outcome"]), "certificate_changes", None, "Changes of the files of the server's TLS, by outcome";
+    certificate_expiry: Gauge = Gauge::default(), "certificate_expiry_timestamp", Some(Unit::Seconds), "End of the validity of the certificate that is shown; 0 without TLS";
     exports: ByLabels<Counter, 2> = ByLabels::new(["sink", "outcome"]), "exports", None, "Windows given to sinks, by outcome";
     export_queue: ByLabels<Gauge, 1> = ByLabels::new(["sink"]), "export_queue", None, "Windows that wait for a sink";
     clock_steps: Counter = Counter::default(), "clock_steps", None, "Steps of the machine's wall clock that were followed";

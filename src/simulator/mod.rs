@@ -1,6 +1,7 @@
 //! A Kubernetes cluster on loopback, over real HTTP: an API server and kubelets, for the demo, the integration tests
 //! and the benchmarks. Nothing here reads what it serves; that is left to the sources.
 
+mod api_proxy;
 mod api_routes;
 pub mod api_server;
 pub mod api_store;
