@@ -54,6 +54,7 @@ fn what_others_named_is_shown_and_not_obeyed() {
     let odd = "<script>alert('x')</script>\"&";
     let state = ClusterState {
         name: odd.into(),
+        same_as: None,
         discovered: true,
         scraped: 1,
         unusable: 2,

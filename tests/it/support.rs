@@ -69,13 +69,9 @@ impl Collector {
 
     /// Why one with these flags does not start.
     pub async fn refused(args: &[&str]) -> String {
-        let mut typed = typed(args);
-        typed.default_to("port", "0");
-        typed.default_to("listen_ip", "127.0.0.1");
-        let config =
-            Config::resolve(&typed, &Environment::new(), &|path| std::fs::read_to_string(path)).unwrap();
+        let config = resolved(args);
         let sources = sources::build(&config.sources).unwrap();
-        let sinks = sinks::build(&config.sinks).unwrap();
+        let sinks = sinks::build(&config.sinks, &config.labels).unwrap();
         topology::start(&config, sources, sinks, Clock::system()).await.err().unwrap().to_string()
     }
 
