@@ -5,16 +5,18 @@ use crate::actors::aggregator::Aggregator;
 use crate::actors::discovery::{Discovery, MakeScraper, ScraperHandle};
 use crate::actors::exporter::{Exporter, Setup};
 use crate::actors::scraper::{Scraper, Shared};
-use crate::api::Api;
+use crate::api::certificates::{Certificates, TlsError};
+use crate::api::limits::Limits;
 use crate::api::server::server;
-use crate::client::kubelet::KubeletClient;
+use crate::api::{Api, Settings};
+use crate::client::kubelet::{KubeletAccess, KubeletClient};
 use crate::client::kubernetes::{ApiServer, LoginError};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::messages::{Drain, Export, SinkState};
 use crate::model::entity::{ClusterId, Name};
 use crate::rollup::Rollup;
-use crate::rollup::queue::Limits;
+use crate::rollup::queue;
 use crate::rollup::schedule::Schedule;
 use crate::sinks::{Built, Surroundings};
 use crate::sources::Source;
@@ -28,6 +30,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 /// Data that is older is not healthy (Heapster `metrics/heapster.go`), or three windows where those are longer.
 const STALE_AFTER: Duration = Duration::from_secs(180);
@@ -38,12 +41,20 @@ pub enum StartError {
     /// The address cannot be listened on.
     #[error("cannot listen on {0}; give another --port or --listen_ip")]
     Listen(SocketAddr, #[source] std::io::Error),
+    /// The files of TLS cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// A source's API server cannot be asked.
     #[error("--source {0}")]
     Login(Name, #[source] LoginError),
     /// The spool cannot be used.
     #[error(transparent)]
     Spool(#[from] SpoolError),
+    /// Two sources have the same API server.
+    #[error(
+        "--source {0}: another source has the same API server {1}; every point would be there twice: leave one out"
+    )]
+    SameServer(Name, String),
 }
 
 /// A running collector.
@@ -58,19 +69,38 @@ pub struct Running {
     sinks: Vec<watch::Receiver<SinkState>>,
     arbiters: Vec<Arbiter>,
     grace: Duration,
+    /// Looks at the files of TLS.
+    keeper: Option<JoinHandle<()>>,
 }
 
 /// Starts everything. Must be called within an actix system.
 ///
 /// # Errors
-/// When the address cannot be listened on or a source's login cannot be made; nothing runs then.
+/// When the address cannot be listened on, the files of TLS cannot be used, or a source's login cannot be made; nothing
+/// runs then.
 pub async fn start(
     config: &Config,
     sources: Vec<Source>,
     sinks: Vec<Built>,
     clock: Clock,
 ) -> Result<Running, StartError> {
+    start_with(config, sources, sinks, clock, Limits::default()).await
+}
+
+/// [`start`] with other limits of clients.
+///
+/// # Errors
+/// As [`start`].
+pub async fn start_with(
+    config: &Config,
+    sources: Vec<Source>,
+    sinks: Vec<Built>,
+    clock: Clock,
+    limits: Limits,
+) -> Result<Running, StartError> {
     let telemetry = Telemetry::new();
+    let certificates =
+        config.tls.clone().map(|files| Certificates::load(files, telemetry.clone())).transpose()?;
     let schedule = Schedule::new(config.resolution);
     let mut logins = Vec::new();
     for source in &sources {
@@ -78,12 +108,16 @@ pub async fn start(
         let api_server = ApiServer::new(&source.login, &clock).await.map_err(failed)?;
         let access = api_server.kubelets(&source.kubelets).map_err(failed)?;
         log::info!("{}: API server {}, kubelet port {}", source.name, api_server.url, source.kubelets.port);
+        let same = |(other, _): &&(ApiServer, KubeletAccess)| other.is_same_server(&api_server);
+        if logins.iter().any(|login| same(&login)) {
+            return Err(StartError::SameServer(source.name.clone(), api_server.url));
+        }
         logins.push((api_server, access));
     }
     let listener = listen(config.listen)?;
     let address = listener.local_addr().map_err(|error| StartError::Listen(config.listen, error))?;
 
-    let limits = Limits { memory: config.queue_limit, disk: config.spool_limit };
+    let room = queue::Limits { memory: config.queue_limit, disk: config.spool_limit };
     let mut spools = Vec::new();
     for sink in &sinks {
         let folder = config.spool_dir.as_ref().filter(|_| sink.waits);
@@ -92,7 +126,11 @@ pub async fn start(
     let mut arbiters = Vec::new();
     let mut exporters = Vec::new();
     let mut sink_states = Vec::new();
-    let surroundings = Surroundings { clock: clock.clone(), several_clusters: sources.len() > 1 };
+    let surroundings = Surroundings {
+        clock: clock.clone(),
+        within: config.export_within,
+        several_clusters: sources.len() > 1,
+    };
     for (Built { name, make, .. }, spool) in sinks.into_iter().zip(spools) {
         let (arbiter, telemetry, shown) = (Arbiter::new(), telemetry.clone(), name.clone());
         log::info!("starting with sink {name}");
@@ -101,7 +139,7 @@ pub async fn start(
         let surroundings = surroundings.clone();
         let exporter = Exporter::start_in_arbiter(&arbiter.handle(), move |_| {
             let (sink, clock) = (make(&surroundings), surroundings.clock);
-            Exporter::new(Setup { name: shown, sink, limits, spool, clock, telemetry, state })
+            Exporter::new(Setup { name: shown, sink, limits: room, spool, clock, telemetry, state })
         });
         arbiters.push(arbiter);
         exporters.push((name, exporter));
@@ -111,7 +149,7 @@ pub async fn start(
     let arbiter = Arbiter::new();
     let recipients: Vec<(String, Recipient<Export>)> =
         exporters.iter().map(|(name, exporter)| (name.clone(), exporter.clone().recipient())).collect();
-    let rollup = Rollup::new(names.iter().cloned(), schedule, config.retention);
+    let rollup = Rollup::new(names.iter().cloned(), schedule, config.kept());
     let aggregator = {
         let (names, clock, telemetry) = (names.clone(), clock.clone(), telemetry.clone());
         Aggregator::start_in_arbiter(&arbiter.handle(), move |_| {
@@ -126,17 +164,25 @@ pub async fn start(
         aggregator.clone().recipient(),
         aggregator.clone().recipient(),
         names,
-        stale_after,
+        Settings {
+            stale_after,
+            disable_export: config.disable_export,
+            labels: config.labels.clone(),
+            sinks: exporters.iter().map(|(name, _)| name.clone()).collect(),
+        },
+        clock.clone(),
         telemetry.clone(),
     )
     .with_sinks(sink_states.clone());
-    let server = server(&api, listener).map_err(|error| StartError::Listen(config.listen, error))?;
+    let server = server(&api, listener, limits, certificates.as_ref())
+        .map_err(|error| StartError::Listen(config.listen, error))?;
     let handle = server.handle();
     actix::spawn(async move {
         if let Err(error) = server.await {
             log::error!("the HTTP server ended: {error}");
         }
     });
+    let keeper = certificates.map(|certificates| actix::spawn(certificates.keep(limits.reread)));
 
     let threads: Vec<Arbiter> = (0..threads(config.max_procs)).map(|_| Arbiter::new()).collect();
     let mut discoveries = Vec::new();
@@ -185,6 +231,7 @@ pub async fn start(
         sinks: sink_states,
         arbiters,
         grace,
+        keeper,
     })
 }
 
@@ -210,6 +257,9 @@ impl Running {
         }
         for sink in &self.sinks {
             say_what_is_left(&sink.borrow());
+        }
+        if let Some(keeper) = self.keeper {
+            keeper.abort();
         }
         for arbiter in self.arbiters {
             arbiter.stop();

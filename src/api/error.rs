@@ -1,5 +1,7 @@
 //! Every answer that is no success, in one place: text, as Heapster's were.
 
+use crate::model::entity::Name;
+use crate::model::selector::BadSelector;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ContentType, RETRY_AFTER};
 use actix_web::{HttpResponse, ResponseError};
@@ -7,10 +9,11 @@ use actix_web::{HttpResponse, ResponseError};
 /// Why a request gets no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
-    /// A time that is none.
+    /// A time that is none. The beginning is that of Go, which Heapster passed on.
     #[error(
-        "{parameter} argument cannot be parsed: {value:?} is no RFC 3339 time; give one such as 2016-03-31T10:01:00Z, \
-         and send the + of an offset as %2B"
+        "timestamp argument cannot be parsed: parsing time {:?} as \"2006-01-02T15:04:05Z07:00\": no RFC 3339 time; give \
+         {parameter} such as 2016-03-31T10:01:00Z, and send the + of an offset as %2B",
+        brief(value)
     )]
     BadTime {
         /// Which parameter.
@@ -19,10 +22,10 @@ pub enum ApiError {
         value: String,
     },
     /// A pair of label and value that is none.
-    #[error("invalid label pair {0:?} in labels; give label:value,label:value")]
+    #[error("invalid label pair {:?} in labels; give label:value,label:value", brief(.0))]
     BadLabels(String),
     /// A cluster that is not collected.
-    #[error("cluster argument {value:?} names no cluster that is collected; known: {known}")]
+    #[error("cluster argument {:?} names no cluster that is collected; known: {known}", brief(value))]
     BadCluster {
         /// The name.
         value: String,
@@ -30,8 +33,25 @@ pub enum ApiError {
         known: String,
     },
     /// A path that cannot be decoded.
-    #[error("the path cannot be decoded: {0}")]
+    #[error("the path cannot be decoded: {:?}; send every byte that is no plain character as % and two digits", brief(.0))]
     BadPath(String),
+    /// A label selector that is none.
+    #[error("Error while parsing selector {}: {}", brief(value), brief(&why.to_string()))]
+    BadSelector {
+        /// The text.
+        value: String,
+        /// Why.
+        why: BadSelector,
+    },
+    /// A node that has no cpu rate or no memory, or that nobody knows.
+    #[error("No metrics for node {}", brief(.0))]
+    NoNodeMetrics(String),
+    /// A pod that has a container without cpu rate or memory, in the spelling that Heapster had.
+    #[error("No metrics availalble for pod {}/{}", brief(.0), brief(.1))]
+    NoPodMetrics(Name, Name),
+    /// A pod that nobody knows.
+    #[error("Error while getting pod {}: pod {:?} not found", brief(.0), brief(.0))]
+    NoPod(Name),
     /// Too many questions wait already.
     #[error("too many questions are waiting; try again")]
     Busy,
@@ -43,13 +63,29 @@ pub enum ApiError {
     Ended,
 }
 
+/// The most characters of a client's value that an error shows.
+const SHOWN: usize = 100;
+
+/// The beginning of what a client sent, without what a terminal would act on.
+pub fn brief(value: &str) -> String {
+    let mut chars = value.chars().map(|each| if each.is_control() { '\u{fffd}' } else { each });
+    let mut text: String = chars.by_ref().take(SHOWN).collect();
+    if chars.next().is_some() {
+        text.push('…');
+    }
+    text
+}
+
 impl ApiError {
     /// The outcome as a label of `/metrics`.
     pub const fn as_label(&self) -> &'static str {
         match self {
-            Self::BadTime { .. } | Self::BadLabels(_) | Self::BadCluster { .. } | Self::BadPath(_) => {
-                "bad_request"
-            }
+            Self::BadTime { .. }
+            | Self::BadLabels(_)
+            | Self::BadCluster { .. }
+            | Self::BadPath(_)
+            | Self::BadSelector { .. } => "bad_request",
+            Self::NoNodeMetrics(_) | Self::NoPodMetrics(..) | Self::NoPod(_) => "not_found",
             Self::Busy => "busy",
             Self::Late => "late",
             Self::Ended => "ended",
@@ -60,9 +96,12 @@ impl ApiError {
 impl ResponseError for ApiError {
     fn status_code(&self) -> StatusCode {
         match self {
-            Self::BadTime { .. } | Self::BadLabels(_) | Self::BadCluster { .. } | Self::BadPath(_) => {
-                StatusCode::BAD_REQUEST
-            }
+            Self::BadTime { .. }
+            | Self::BadLabels(_)
+            | Self::BadCluster { .. }
+            | Self::BadPath(_)
+            | Self::BadSelector { .. } => StatusCode::BAD_REQUEST,
+            Self::NoNodeMetrics(_) | Self::NoPodMetrics(..) | Self::NoPod(_) => StatusCode::NOT_FOUND,
             Self::Busy | Self::Late | Self::Ended => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -75,14 +114,4 @@ impl ResponseError for ApiError {
         }
         response.body(self.to_string())
     }
-}
-
-/// A path that there is not.
-pub async fn not_found() -> HttpResponse {
-    HttpResponse::NotFound().content_type(ContentType::plaintext()).body("404: Page Not Found")
-}
-
-/// Another method than GET.
-pub async fn method_not_allowed() -> HttpResponse {
-    HttpResponse::MethodNotAllowed().content_type(ContentType::plaintext()).body("405: Method Not Allowed")
 }

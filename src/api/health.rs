@@ -43,10 +43,24 @@ pub async fn readyz(api: web::Data<Api>, request: HttpRequest) -> HttpResponse {
 
 /// `/healthz`: whether the newest data is fresh, as Heapster's was.
 pub async fn healthz(api: web::Data<Api>, request: HttpRequest) -> HttpResponse {
+    answer("healthz", &data(&api).await, &request)
+}
+
+/// `/healthz/healthz`: the same of the one check that Heapster had, as Kubernetes' components answer for one check.
+pub async fn healthz_alone(api: web::Data<Api>) -> HttpResponse {
+    let failed = data(&api).await.into_iter().find_map(|(_, result)| result.err());
+    let (mut response, text) = match failed {
+        Some(reason) => (HttpResponse::InternalServerError(), format!("internal server error: {reason}\n")),
+        None => (HttpResponse::Ok(), "ok".to_owned()),
+    };
+    response.content_type(ContentType::plaintext()).body(text)
+}
+
+async fn data(api: &Api) -> Vec<Check> {
     let mut checks = Vec::new();
-    let stale_after = api.stale_after;
-    each_cluster(&api, &mut checks, |state| vec![("data", freshness(state, stale_after))]).await;
-    answer("healthz", &checks, &request)
+    let stale_after = api.settings.stale_after;
+    each_cluster(api, &mut checks, |state| vec![("data", freshness(state, stale_after))]).await;
+    checks
 }
 
 fn freshness(state: &ClusterState, stale_after: Duration) -> Result<(), String> {

@@ -1,15 +1,32 @@
 //! The API's HTTP: decode the request, ask the aggregator, encode the answer. What is answered is left to `rollup`, how
 //! it looks to `wire`.
 
+mod accept;
+pub mod certificates;
+mod connection;
 pub mod error;
+pub mod export;
 pub mod health;
+pub mod limits;
+pub mod listings;
+pub mod manners;
 pub mod model;
+pub mod openapi;
+pub mod page;
+mod reply;
+pub mod resource_metrics;
 pub mod routes;
 pub mod server;
 pub mod status;
 
+use crate::clock::Clock;
 use crate::messages::{Ask, AskNodes, AskState, ClusterState, NodeState, SinkState};
 use crate::model::entity::{ClusterId, Name};
+use crate::model::label_copier::LabelCopier;
+use crate::model::metric::Value;
+use crate::model::time::Timestamp;
+use crate::rollup::history::{SeriesKey, Span};
+use crate::rollup::latest::{Latest, Scope};
 use crate::rollup::query::{Answer, Query};
 use crate::telemetry::Telemetry;
 use actix::Recipient;
@@ -24,6 +41,19 @@ const DEADLINE: Duration = Duration::from_secs(5);
 /// How many questions may wait for the aggregator at once.
 pub const IN_FLIGHT: usize = 512;
 
+/// What can be set about the answers.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Data older than this is not healthy.
+    pub stale_after: Duration,
+    /// Whether `/api/v1/metric-export` answers with an empty list.
+    pub disable_export: bool,
+    /// How objects' labels are told there.
+    pub labels: LabelCopier,
+    /// What the sinks are called.
+    pub sinks: Vec<String>,
+}
+
 /// What every handler needs. Cloning is cheap.
 #[derive(Clone)]
 pub struct Api {
@@ -34,18 +64,20 @@ pub struct Api {
     sinks: Arc<[watch::Receiver<SinkState>]>,
     places: Arc<Semaphore>,
     draining: Arc<AtomicBool>,
-    stale_after: Duration,
+    settings: Settings,
+    clock: Clock,
     telemetry: Telemetry,
 }
 
 impl Api {
-    /// An API that asks this aggregator of these clusters. Data older than `stale_after` is not healthy.
+    /// An API that asks this aggregator of these clusters.
     pub fn new(
         aggregator: Recipient<Ask>,
         states: Recipient<AskState>,
         nodes: Recipient<AskNodes>,
         clusters: Vec<Name>,
-        stale_after: Duration,
+        settings: Settings,
+        clock: Clock,
         telemetry: Telemetry,
     ) -> Self {
         let places = Arc::new(Semaphore::new(IN_FLIGHT));
@@ -57,7 +89,8 @@ impl Api {
             sinks: Arc::default(),
             places,
             draining: Arc::new(AtomicBool::new(false)),
-            stale_after,
+            settings,
+            clock,
             telemetry,
         }
     }
@@ -65,6 +98,11 @@ impl Api {
     /// The same, with sinks whose state it tells.
     pub fn with_sinks(self, sinks: Vec<watch::Receiver<SinkState>>) -> Self {
         Self { sinks: sinks.into(), ..self }
+    }
+
+    /// The time at which a request is answered.
+    fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// Says that this process is about to end: it is not ready from now on.
@@ -92,6 +130,33 @@ impl Api {
         let outcome = result.as_ref().map_or_else(ApiError::as_label, |_| "ok");
         self.telemetry.questions.of([outcome]).inc();
         result
+    }
+
+    /// Asks for several series.
+    ///
+    /// # Errors
+    /// As [`Api::ask`].
+    async fn several(
+        &self,
+        cluster: Option<ClusterId>,
+        keys: Vec<SeriesKey>,
+        span: Span,
+    ) -> Result<Vec<Vec<(Timestamp, Value)>>, ApiError> {
+        match self.ask(cluster, Query::Several(keys, span)).await? {
+            Answer::Several(series) => Ok(series),
+            _ => Err(ApiError::Ended),
+        }
+    }
+
+    /// Asks for the newest blocks.
+    ///
+    /// # Errors
+    /// As [`Api::ask`].
+    async fn latest(&self, cluster: Option<ClusterId>, scope: Scope) -> Result<Vec<Latest>, ApiError> {
+        match self.ask(cluster, Query::Latest(scope)).await? {
+            Answer::Latest(latest) => Ok(latest),
+            _ => Err(ApiError::Ended),
+        }
     }
 
     async fn ask_in_time(&self, cluster: Option<ClusterId>, query: Query) -> Result<Answer, ApiError> {

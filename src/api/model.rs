@@ -2,27 +2,27 @@
 
 use super::Api;
 use super::error::ApiError;
-use crate::model::entity::{Entity, Labels, Name};
+use super::reply::{self, Reply, cluster, first};
+use crate::model::entity::{ClusterId, Entity, Labels, Name};
 use crate::model::metric::modern_name;
 use crate::model::time::Timestamp;
 use crate::rollup::history::{SeriesKey, Span};
+use crate::rollup::latest::{Keys, Scope};
 use crate::rollup::query::{Answer, Query};
 use crate::wire::{model_api, rfc3339};
-use actix_web::http::header::ContentType;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, web};
+use futures_util::{StreamExt, stream};
 
-type Reply = Result<HttpResponse, ApiError>;
+/// Pods of a list that are asked for with one message, so that a long list holds nobody up.
+const AT_ONCE: usize = 64;
 
 /// Answers a question about the cluster that `?cluster=` names, or about all.
 async fn reply(api: &Api, request: &HttpRequest, query: Query) -> Reply {
-    let pairs = url::form_urlencoded::parse(request.query_string().as_bytes());
-    let named = pairs.into_iter().find(|(key, value)| key == "cluster" && !value.is_empty());
-    let cluster = named.map(|(_, name)| api.cluster(&name)).transpose()?;
-    let body = match api.ask(cluster, query).await? {
+    Ok(reply::json(match api.ask(cluster(api, request)?, query).await? {
         Answer::Names(names) => model_api::names(&names),
         Answer::Series(points) => model_api::series(&points),
-    };
-    Ok(HttpResponse::Ok().content_type(ContentType::json()).body(body))
+        Answer::Several(_) | Answer::Latest(_) => return Err(ApiError::Ended),
+    }))
 }
 
 async fn series(api: &Api, request: &HttpRequest, entity: Entity, metric: &str) -> Reply {
@@ -31,19 +31,60 @@ async fn series(api: &Api, request: &HttpRequest, entity: Entity, metric: &str) 
     reply(api, request, Query::Series(key, span)).await
 }
 
+/// One metric of several pods: a series for each name, in the order of the names.
+pub async fn pod_list(
+    api: web::Data<Api>,
+    request: HttpRequest,
+    path: web::Path<(String, String, String)>,
+) -> Reply {
+    let (namespace, pods, metric) = path.into_inner();
+    let (span, labels) = parameters(request.query_string())?;
+    let cluster = cluster(&api, &request)?;
+    let key = |pod: &str| SeriesKey {
+        entity: Entity::Pod { namespace: namespace.as_str().into(), pod: pod.into() },
+        metric: modern_name(&metric).to_owned(),
+        labels: labels.clone(),
+    };
+    let keys: Vec<SeriesKey> = pods.split(',').map(key).collect();
+    let mut batches: Vec<Vec<SeriesKey>> = keys.chunks(AT_ONCE).map(<[_]>::to_vec).collect();
+    let rest = batches.split_off(batches.len().min(1));
+    let (opens, closes) = model_api::SEVERAL;
+    let begins =
+        format!("{opens}{}", several(api.clone(), cluster, batches.pop().unwrap_or_default(), span).await?);
+    if rest.is_empty() {
+        return Ok(reply::json(begins + closes));
+    }
+    let rest = stream::iter(rest).then(move |keys| {
+        let asked = several(api.clone(), cluster, keys, span);
+        async move { Ok::<_, ApiError>(format!(",{}", asked.await?)) }
+    });
+    let whole = stream::iter([Ok(begins)]).chain(rest).chain(stream::iter([Ok(closes.to_owned())]));
+    Ok(reply::stream(whole))
+}
+
+async fn several(
+    api: web::Data<Api>,
+    cluster: Option<ClusterId>,
+    keys: Vec<SeriesKey>,
+    span: Span,
+) -> Result<String, ApiError> {
+    api.several(cluster, keys, span).await.map(|series| model_api::several(&series))
+}
+
+/// The keys of all entities, as Heapster wrote them.
+pub async fn all_keys(api: web::Data<Api>, request: HttpRequest) -> Reply {
+    let latest = api.latest(cluster(&api, &request)?, Scope::All).await?;
+    Ok(reply::long_json(model_api::long_names(Keys::new(&latest).map(|key| key.to_string()))))
+}
+
 /// `start`, `end` and `labels`: of one given twice the first counts, an empty one is not given.
 fn parameters(query: &str) -> Result<(Span, Option<Labels>), ApiError> {
-    let pairs: Vec<_> = url::form_urlencoded::parse(query.as_bytes()).collect();
-    let first = |name: &str| {
-        let value = pairs.iter().find(|(key, _)| key == name).map(|(_, value)| &**value);
-        value.filter(|value| !value.is_empty())
-    };
-    let time = |parameter: &'static str, default: Timestamp| match first(parameter) {
+    let time = |parameter: &'static str, default: Timestamp| match first(query, parameter) {
         None => Ok(default),
         // A plus sign that was not encoded has become a blank.
-        Some(value) => rfc3339::parse_nearest(value)
+        Some(value) => rfc3339::parse_nearest(&value)
             .or_else(|| rfc3339::parse_nearest(&value.replace(' ', "+")))
-            .ok_or_else(|| ApiError::BadTime { parameter, value: value.to_owned() }),
+            .ok_or(ApiError::BadTime { parameter, value }),
     };
     let span = Span { start: time("start", Span::ALL.start)?, end: time("end", Span::ALL.end)? };
     let pair = |text: &str| match text.split_once(':') {
@@ -52,8 +93,9 @@ fn parameters(query: &str) -> Result<(Span, Option<Labels>), ApiError> {
         }
         _ => Err(ApiError::BadLabels(text.to_owned())),
     };
-    let labels =
-        first("labels").map(|text| text.split(',').map(pair).collect::<Result<Vec<_>, _>>()).transpose()?;
+    let labels = first(query, "labels")
+        .map(|text| text.split(',').map(pair).collect::<Result<Vec<_>, _>>())
+        .transpose()?;
     Ok((span, labels.map(Labels::new)))
 }
 
@@ -79,6 +121,8 @@ handlers! {
     nodes() => Query::Nodes;
     /// The free containers of a node.
     free_containers(node) => Query::FreeContainers(node);
+    /// The pods of a node.
+    node_pods(node) => Query::NodePods(node);
     /// The namespaces.
     namespaces() => Query::Namespaces;
     /// The pods of a namespace.

@@ -1,8 +1,19 @@
 //! THE table of routes: every path that is answered, once. The server, the README and the manifests' probes are all held
-//! to it. A trailing slash and doubled slashes make no difference.
+//! to it. What a request must be like for any of them is left to [`super::manners`].
 
-use super::{health, model, status};
+use super::{export, health, listings, manners, model, openapi, page, resource_metrics, status};
+use actix_web::dev::HttpServiceFactory;
+use actix_web::guard::fn_guard;
 use actix_web::{Resource, web};
+
+/// What a route answers with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speaks {
+    /// JSON, to clients that take it.
+    Json,
+    /// Text, to whoever asks.
+    Text,
+}
 
 /// One route; only GET is answered.
 pub struct Route {
@@ -10,51 +21,101 @@ pub struct Route {
     pub path: &'static str,
     /// What it gives.
     pub about: &'static str,
+    /// In which form.
+    pub speaks: Speaks,
     mount: fn(Resource) -> Resource,
 }
 
 impl Route {
     /// The route as actix-web's.
-    pub fn resource(&self) -> Resource {
-        (self.mount)(web::resource(self.path)).default_service(web::to(super::error::method_not_allowed))
+    pub fn resource(&self) -> impl HttpServiceFactory + 'static {
+        let resource =
+            (self.mount)(web::resource(self.path)).default_service(web::to(manners::method_not_allowed));
+        match self.speaks {
+            Speaks::Text => resource,
+            Speaks::Json => resource.route(web::get().to(manners::not_acceptable)),
+        }
     }
 
     /// Whether a path without query belongs to it.
     pub fn matches(&self, path: &str) -> bool {
-        actix_web::dev::ResourceDef::new(self.path).is_match(path.trim_end_matches('/'))
+        let path = if path == "/" { path } else { path.trim_end_matches('/') };
+        actix_web::dev::ResourceDef::new(self.path).is_match(path)
+    }
+
+    /// Its path as it is shown: without how much `{metric}` takes.
+    pub fn shown(&self) -> String {
+        self.path.replace("{metric:.+}", "{metric}")
     }
 }
 
 macro_rules! routes {
-    ($($path:literal $handler:path, $about:literal;)*) => {
+    ($($path:literal $speaks:ident $handler:path, $about:literal;)*) => {
         /// Every route, in the order in which they are tried.
         pub const ROUTES: &[Route] = &[
-            $(Route { path: $path, about: $about, mount: |resource| resource.route(web::get().to($handler)) },)*
+            $(Route {
+                path: $path,
+                about: $about,
+                speaks: Speaks::$speaks,
+                mount: |resource| resource.route(routes!(@get $speaks).to($handler)),
+            },)*
         ];
     };
+    (@get Json) => { web::get().guard(fn_guard(|asked| manners::takes_json(asked.head()))) };
+    (@get Text) => { web::get() };
 }
 
 routes! {
-    "/healthz" health::healthz, "whether the data is fresh";
-    "/livez" health::livez, "whether the process lives";
-    "/readyz" health::readyz, "whether there is something to answer with";
-    "/metrics" health::metrics, "what the collector says of itself";
-    "/api/v1/status" status::status, "how each cluster and node does, with reasons";
-    "/api/v1/model/metrics" model::cluster_metrics, "names of the cluster's metrics";
-    "/api/v1/model/metrics/{metric:.+}" model::cluster_series, "one metric of the cluster";
-    "/api/v1/model/nodes" model::nodes, "names of the nodes";
-    "/api/v1/model/nodes/{node}/metrics" model::node_metrics, "names of a node's metrics";
-    "/api/v1/model/nodes/{node}/metrics/{metric:.+}" model::node_series, "one metric of a node";
-    "/api/v1/model/nodes/{node}/freecontainers" model::free_containers, "names of a node's free containers";
-    "/api/v1/model/nodes/{node}/freecontainers/{container}/metrics" model::free_container_metrics, "names of a free container's metrics";
-    "/api/v1/model/nodes/{node}/freecontainers/{container}/metrics/{metric:.+}" model::free_container_series, "one metric of a free container";
-    "/api/v1/model/namespaces" model::namespaces, "names of the namespaces";
-    "/api/v1/model/namespaces/{namespace}/metrics" model::namespace_metrics, "names of a namespace's metrics";
-    "/api/v1/model/namespaces/{namespace}/metrics/{metric:.+}" model::namespace_series, "one metric of a namespace";
-    "/api/v1/model/namespaces/{namespace}/pods" model::pods, "names of a namespace's pods";
-    "/api/v1/model/namespaces/{namespace}/pods/{pod}/metrics" model::pod_metrics, "names of a pod's metrics";
-    "/api/v1/model/namespaces/{namespace}/pods/{pod}/metrics/{metric:.+}" model::pod_series, "one metric of a pod";
-    "/api/v1/model/namespaces/{namespace}/pods/{pod}/containers" model::containers, "names of a pod's containers";
-    "/api/v1/model/namespaces/{namespace}/pods/{pod}/containers/{container}/metrics" model::container_metrics, "names of a container's metrics";
-    "/api/v1/model/namespaces/{namespace}/pods/{pod}/containers/{container}/metrics/{metric:.+}" model::container_series, "one metric of a container of a pod";
+    "/" Text page::page, "a page: what runs here, how it does, and every route";
+    "/openapi.json" Json openapi::openapi, "every route for machines, as OpenAPI 3.1";
+    "/healthz" Text health::healthz, "whether the data is fresh";
+    "/healthz/healthz" Text health::healthz_alone, "the same, with nothing but the reason";
+    "/livez" Text health::livez, "whether the process lives";
+    "/readyz" Text health::readyz, "whether there is something to answer with";
+    "/metrics" Text health::metrics, "what the collector says of itself";
+    "/api/v1/status" Json status::status, "how each cluster and node does, with reasons";
+    "/api/v1/model" Json listings::root, "what lies below, as Heapster 0.18 told it";
+    "/api/v1/model/stats" Json listings::cluster_stats, "figures of the cluster over minute, hour and day";
+    "/api/v1/model/debug/allkeys" Json model::all_keys, "keys of all entities, as Heapster wrote them";
+    "/api/v1/model/metrics" Json model::cluster_metrics, "names of the cluster's metrics";
+    "/api/v1/model/metrics/{metric:.+}" Json model::cluster_series, "one metric of the cluster";
+    "/api/v1/model/nodes" Json model::nodes, "names of the nodes";
+    "/api/v1/model/nodes/{node}" Json listings::node, "what lies below a node";
+    "/api/v1/model/nodes/{node}/stats" Json listings::node_stats, "figures of a node";
+    "/api/v1/model/nodes/{node}/metrics" Json model::node_metrics, "names of a node's metrics";
+    "/api/v1/model/nodes/{node}/metrics/{metric:.+}" Json model::node_series, "one metric of a node";
+    "/api/v1/model/nodes/{node}/freecontainers" Json model::free_containers, "names of a node's free containers";
+    "/api/v1/model/nodes/{node}/freecontainers/{container}" Json listings::container, "what lies below a free container";
+    "/api/v1/model/nodes/{node}/freecontainers/{container}/stats" Json listings::free_container_stats, "figures of a free container";
+    "/api/v1/model/nodes/{node}/freecontainers/{container}/metrics" Json model::free_container_metrics, "names of a free container's metrics";
+    "/api/v1/model/nodes/{node}/freecontainers/{container}/metrics/{metric:.+}" Json model::free_container_series, "one metric of a free container";
+    "/api/v1/model/nodes/{node}/pods" Json model::node_pods, "names of a node's pods, as `namespace/pod`";
+    "/api/v1/model/namespaces" Json model::namespaces, "names of the namespaces";
+    "/api/v1/model/namespaces/{namespace}" Json listings::namespace, "what lies below a namespace";
+    "/api/v1/model/namespaces/{namespace}/stats" Json listings::namespace_stats, "figures of a namespace";
+    "/api/v1/model/namespaces/{namespace}/metrics" Json model::namespace_metrics, "names of a namespace's metrics";
+    "/api/v1/model/namespaces/{namespace}/metrics/{metric:.+}" Json model::namespace_series, "one metric of a namespace";
+    "/api/v1/model/namespaces/{namespace}/pods" Json model::pods, "names of a namespace's pods";
+    "/api/v1/model/namespaces/{namespace}/pod-list/{pods}/metrics/{metric:.+}" Json model::pod_list, "one metric of several pods, given as `pod,pod`";
+    "/api/v1/model/namespaces/{namespace}/pods/{pod}" Json listings::pod, "what lies below a pod";
+    "/api/v1/model/namespaces/{namespace}/pods/{pod}/stats" Json listings::pod_stats, "figures of a pod";
+    "/api/v1/model/namespaces/{namespace}/pods/{pod}/metrics" Json model::pod_metrics, "names of a pod's metrics";
+    "/api/v1/model/namespaces/{namespace}/pods/{pod}/metrics/{metric:.+}" Json model::pod_series, "one metric of a pod";
+    "/api/v1/model/namespaces/{namespace}/pods/{pod}/containers" Json model::containers, "names of a pod's containers";
+    "/api/v1/model/namespaces/{namespace}/pods/{pod}/containers/{container}" Json listings::container, "what lies below a container";
+    "/api/v1/model/namespaces/{namespace}/pods/{pod}/containers/{container}/stats" Json listings::container_stats, "figures of a container of a pod";
+    "/api/v1/model/namespaces/{namespace}/pods/{pod}/containers/{container}/metrics" Json model::container_metrics, "names of a container's metrics";
+    "/api/v1/model/namespaces/{namespace}/pods/{pod}/containers/{container}/metrics/{metric:.+}" Json model::container_series, "one metric of a container of a pod";
+    "/api/v1/metric-export" Json export::metrics, "newest points of nodes, pods and containers with all their labels";
+    "/api/v1/metric-export-schema" Json export::schema, "what those points are";
+    "/apis/metrics/v1alpha1/nodes" Json resource_metrics::nodes, "cpu and memory of the nodes";
+    "/apis/metrics/v1alpha1/nodes/{node}" Json resource_metrics::node, "cpu and memory of a node";
+    "/apis/metrics/v1alpha1/pods" Json resource_metrics::pods, "cpu and memory of the pods";
+    "/apis/metrics/v1alpha1/namespaces/{namespace}/pods" Json resource_metrics::pods_of, "cpu and memory of a namespace's pods";
+    "/apis/metrics/v1alpha1/namespaces/{namespace}/pods/{pod}" Json resource_metrics::pod, "cpu and memory of a pod";
+    "/apis/metrics.k8s.io/v1alpha1/nodes" Json resource_metrics::nodes, "cpu and memory of the nodes";
+    "/apis/metrics.k8s.io/v1alpha1/nodes/{node}" Json resource_metrics::node, "cpu and memory of a node";
+    "/apis/metrics.k8s.io/v1alpha1/pods" Json resource_metrics::pods, "cpu and memory of the pods";
+    "/apis/metrics.k8s.io/v1alpha1/namespaces/{namespace}/pods" Json resource_metrics::pods_of, "cpu and memory of a namespace's pods";
+    "/apis/metrics.k8s.io/v1alpha1/namespaces/{namespace}/pods/{pod}" Json resource_metrics::pod, "cpu and memory of a pod";
 }

@@ -44,7 +44,38 @@ pub enum Entity {
     },
 }
 
+/// An entity whose names are somebody else's. The order is that of [`Entity`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum EntityRef<'a> {
+    /// The whole cluster.
+    Cluster,
+    /// A namespace.
+    Namespace(&'a str),
+    /// A node.
+    Node(&'a str),
+    /// A container of a node: node and container.
+    FreeContainer(&'a str, &'a str),
+    /// A pod: namespace and name.
+    Pod(&'a str, &'a str),
+    /// A container of a pod: namespace, pod and container.
+    PodContainer(&'a str, &'a str, &'a str),
+}
+
 impl Entity {
+    /// The same with borrowed names.
+    pub fn borrowed(&self) -> EntityRef<'_> {
+        match self {
+            Self::Cluster => EntityRef::Cluster,
+            Self::Namespace(namespace) => EntityRef::Namespace(namespace),
+            Self::Node(node) => EntityRef::Node(node),
+            Self::FreeContainer { node, container } => EntityRef::FreeContainer(node, container),
+            Self::Pod { namespace, pod } => EntityRef::Pod(namespace, pod),
+            Self::PodContainer { namespace, pod, container } => {
+                EntityRef::PodContainer(namespace, pod, container)
+            }
+        }
+    }
+
     /// The `type` label that Heapster gave such an entity (`metrics/core/labels.go`).
     pub const fn type_label(&self) -> &'static str {
         match self {
@@ -84,6 +115,12 @@ impl Labels {
         let mut pairs: Vec<(Name, Name)> = pairs.into_iter().map(|(k, v)| (k.into(), v.into())).collect();
         pairs.sort();
         Self(pairs.into())
+    }
+
+    /// The value of a label.
+    pub fn get(&self, label: &str) -> Option<&str> {
+        let at = self.0.binary_search_by(|(key, _)| (**key).cmp(label)).ok()?;
+        self.0.get(at).map(|(_, value)| &**value)
     }
 
     /// The pairs, sorted by label.

@@ -136,7 +136,7 @@ pub struct PodName {
 }
 
 /// What is known of one node and of the pods bound to it: what its scraper scrapes by, and what labels its points.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct NodeInventory {
     /// The node.
     pub node: Arc<NodeFacts>,
@@ -343,6 +343,12 @@ impl Inventory {
             self.namespace_uids = Arc::new(uids);
             self.touched.extend(self.nodes.iter().map(|node| node.name.clone()));
         }
+    }
+
+    /// What tells the cluster from another: the uid of its namespace kube-system, which lives as long as the cluster. None
+    /// until the API server has told it.
+    pub fn cluster_uid(&self) -> Option<&Name> {
+        self.namespace_uids.get("kube-system").filter(|uid| !uid.is_empty())
     }
 
     /// Whether every kind was listed once.

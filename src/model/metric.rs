@@ -373,15 +373,16 @@ impl MetricKey {
     }
 }
 
-/// The new name of a metric that Heapster v0.18 called otherwise; any other name as it is
-/// (`metrics/api/v1/model_handlers.go`).
+/// What Heapster v0.18 called some metrics, and what they are called since (`metrics/api/v1/model_handlers.go`).
+pub const OLD_NAMES: [(&str, &str); 5] = [
+    ("cpu-usage", "cpu/usage_rate"),
+    ("cpu-limit", "cpu/limit"),
+    ("memory-usage", "memory/usage"),
+    ("memory-working", "memory/working_set"),
+    ("memory-limit", "memory/limit"),
+];
+
+/// The new name of a metric that Heapster v0.18 called otherwise; any other name as it is.
 pub fn modern_name(name: &str) -> &str {
-    match name {
-        "cpu-usage" => "cpu/usage_rate",
-        "cpu-limit" => "cpu/limit",
-        "memory-usage" => "memory/usage",
-        "memory-working" => "memory/working_set",
-        "memory-limit" => "memory/limit",
-        other => other,
-    }
+    OLD_NAMES.iter().find(|(old, _)| *old == name).map_or(name, |(_, new)| new)
 }

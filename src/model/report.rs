@@ -1,6 +1,7 @@
 //! What one kubelet said of its node, whatever format it said it in: rows of values, names borrowed from the body.
 //! Decoding is left to `wire`, judging and rating to `rollup`.
 
+use super::entity::{EntityRef, Labels};
 use super::metric::Metric;
 
 /// Whom a row is of, within the node that answered.
@@ -16,6 +17,26 @@ pub enum Subject<'a> {
     Container(&'a str, &'a str, &'a str),
 }
 
+impl<'a> Subject<'a> {
+    /// The pod that it is or belongs to: namespace and name.
+    pub const fn pod(self) -> Option<(&'a str, &'a str)> {
+        match self {
+            Self::Pod(namespace, pod) | Self::Container(namespace, pod, _) => Some((namespace, pod)),
+            Self::Node | Self::Free(_) => None,
+        }
+    }
+
+    /// The subject's entity, where `node` answered.
+    pub fn of_node(self, node: &'a str) -> EntityRef<'a> {
+        match self {
+            Self::Node => EntityRef::Node(node),
+            Self::Free(container) => EntityRef::FreeContainer(node, container),
+            Self::Pod(namespace, pod) => EntityRef::Pod(namespace, pod),
+            Self::Container(namespace, pod, container) => EntityRef::PodContainer(namespace, pod, container),
+        }
+    }
+}
+
 /// What tells several values of one metric of one subject apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Part<'a> {
@@ -28,6 +49,43 @@ pub enum Part<'a> {
     /// An accelerator: make, model, id.
     Accelerator(&'a str, &'a str, &'a str),
 }
+
+impl Part<'_> {
+    /// The labels of the part (Heapster `metrics/core/labels.go`). None for the whole.
+    pub fn labels(self) -> Option<Labels> {
+        match self {
+            Self::Whole => None,
+            Self::Resource(prefix, name) => Some(Labels::new([(RESOURCE, [prefix, name].concat().as_str())])),
+            Self::Interface(name) => Some(Labels::new([(INTERFACE, name)])),
+            Self::Accelerator(make, model, id) => {
+                Some(Labels::new([(MAKE, make), (MODEL, model), (ACCELERATOR, id)]))
+            }
+        }
+    }
+
+    /// Whether these are the part's labels, found out without making any.
+    pub fn has_labels(self, labels: Option<&Labels>) -> bool {
+        let Some(labels) = labels else { return self == Self::Whole };
+        let mut pairs = labels.iter();
+        let own = match self {
+            Self::Whole => false,
+            Self::Resource(prefix, name) => pairs.next().is_some_and(|(label, value)| {
+                label == RESOURCE && value.strip_prefix(prefix).is_some_and(|rest| rest == name)
+            }),
+            Self::Interface(name) => pairs.next() == Some((INTERFACE, name)),
+            Self::Accelerator(make, model, id) => [(ACCELERATOR, id), (MAKE, make), (MODEL, model)]
+                .into_iter()
+                .all(|pair| pairs.next() == Some(pair)),
+        };
+        own && pairs.next().is_none()
+    }
+}
+
+const RESOURCE: &str = "resource_id";
+const INTERFACE: &str = "interface";
+const MAKE: &str = "make";
+const MODEL: &str = "model";
+const ACCELERATOR: &str = "accelerator_id";
 
 /// One subject's values, or one part's of it.
 #[derive(Clone, Copy, Debug)]

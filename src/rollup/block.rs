@@ -2,10 +2,11 @@
 //! is left to [`super::node`] and [`super::sum`], how long it stays to [`super::history`].
 
 use super::pack::{Column, pack};
-use crate::model::entity::{Entity, Labels};
+use crate::model::entity::{Entity, EntityRef, Labels};
 use crate::model::inventory::NodeInventory;
 use crate::model::metric::{Metric, MetricKey};
 use crate::model::time::{Timestamp, Window};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Position of a row in [`Rows`].
@@ -54,6 +55,15 @@ impl Rows {
             Some(labels) => u32::try_from(self.labels.binary_search(labels).ok()?).ok()?.checked_add(1)?,
         };
         self.rows.binary_search(&(entity, label)).ok()
+    }
+
+    /// The rows of an entity: itself and its parts.
+    pub fn span(&self, entity: EntityRef<'_>) -> Range<Row> {
+        let found = self.entities.binary_search_by(|held| held.borrowed().cmp(&entity));
+        let Some(at) = found.ok().and_then(|at| u32::try_from(at).ok()) else { return 0..0 };
+        let first = self.rows.partition_point(|(entity, _)| *entity < at);
+        let count = self.rows.iter().skip(first).take_while(|(entity, _)| *entity == at).count();
+        first..first + count
     }
 
     /// Whom a row is of.
@@ -180,7 +190,7 @@ pub struct Filled<'a> {
 }
 
 /// One node's answer or one window's sums, packed. Never changed once made.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct Block {
     /// The window whose end stamps every point.
     pub window: Window,

@@ -313,6 +313,11 @@ impl Cluster {
         self.pods.get(namespace).into_iter().flat_map(BTreeMap::keys)
     }
 
+    /// The blocks whose entities are listed, newest first.
+    pub(super) fn recent<'c>(&'c self, ring: &'c Ring) -> impl Iterator<Item = &'c Arc<Block>> + use<'c> {
+        ring.blocks().rev().take_while(|block| self.is_listed(block))
+    }
+
     /// Whether a block is recent enough for its entities to be listed: of the last window closed, the one before it,
     /// or a later one.
     pub(super) fn is_listed(&self, block: &Block) -> bool {

@@ -2,8 +2,10 @@
 //! no actor: whoever calls says what time it is.
 
 pub mod block;
+mod chosen;
 pub mod cluster;
 pub mod history;
+pub mod latest;
 pub mod node;
 pub mod pack;
 pub mod pause;
@@ -17,6 +19,7 @@ pub mod sheet;
 pub mod stored;
 pub mod sum;
 mod totals;
+pub mod usage;
 
 use crate::model::entity::{ClusterId, Name};
 use crate::model::time::{Timestamp, Window};

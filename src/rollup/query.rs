@@ -2,6 +2,7 @@
 
 use super::cluster::Cluster;
 use super::history::{Points, Ring, SeriesKey, Span};
+use super::latest::{Latest, Scope};
 use crate::model::entity::{Entity, Labels, Name};
 use crate::model::metric::Value;
 use crate::model::time::Timestamp;
@@ -24,6 +25,12 @@ pub enum Query {
     Metrics(Entity),
     /// The points of one series.
     Series(SeriesKey, Span),
+    /// The points of several series.
+    Several(Vec<SeriesKey>, Span),
+    /// The pods that a node, given by name or hostname, ran lately: `namespace/pod`.
+    NodePods(Name),
+    /// The newest points of many entities at once.
+    Latest(Scope),
 }
 
 /// What is answered.
@@ -33,24 +40,22 @@ pub enum Answer {
     Names(Vec<String>),
     /// Points, oldest first.
     Series(Vec<(Timestamp, Value)>),
+    /// The points of each series, in the order in which they were asked for.
+    Several(Vec<Vec<(Timestamp, Value)>>),
+    /// The newest blocks of each cluster, to be read by whoever asked.
+    Latest(Vec<Latest>),
 }
 
 /// Answers a question from these clusters. What several of them hold under one key is told of the first that has it,
 /// but for the cluster itself: that is the sum.
 pub fn answer(clusters: &[&Cluster], query: &Query) -> Answer {
     match query {
-        Query::Series(key, span) => {
-            let mut all = clusters.iter().map(|cluster| {
-                let mut points = Points::new();
-                let key = SeriesKey { entity: own_name(cluster, &key.entity), ..key.clone() };
-                rings_of(cluster, &key.entity).for_each(|ring| ring.read(&key, *span, &mut points));
-                points
-            });
-            let points = match key.entity {
-                Entity::Cluster => all.fold(Points::new(), add),
-                _ => all.find(|points| !points.is_empty()).unwrap_or_default(),
-            };
-            Answer::Series(points.into_iter().collect())
+        Query::Series(key, span) => Answer::Series(series(clusters, key, *span)),
+        Query::Several(keys, span) => {
+            Answer::Several(keys.iter().map(|key| series(clusters, key, *span)).collect())
+        }
+        Query::Latest(scope) => {
+            Answer::Latest(clusters.iter().map(|cluster| Latest::of(cluster, scope)).collect())
         }
         Query::Metrics(entity) => {
             let mut names = BTreeSet::new();
@@ -65,6 +70,20 @@ pub fn answer(clusters: &[&Cluster], query: &Query) -> Answer {
             Answer::Names(names.into_iter().collect())
         }
     }
+}
+
+fn series(clusters: &[&Cluster], key: &SeriesKey, span: Span) -> Vec<(Timestamp, Value)> {
+    let mut all = clusters.iter().map(|cluster| {
+        let mut points = Points::new();
+        let key = SeriesKey { entity: own_name(cluster, &key.entity), ..key.clone() };
+        rings_of(cluster, &key.entity).for_each(|ring| ring.read(&key, span, &mut points));
+        points
+    });
+    let points = match key.entity {
+        Entity::Cluster => all.fold(Points::new(), add),
+        _ => all.find(|points| !points.is_empty()).unwrap_or_default(),
+    };
+    points.into_iter().collect()
 }
 
 fn add(mut sums: Points, points: Points) -> Points {
@@ -136,19 +155,21 @@ fn listed(cluster: &Cluster, list: &Query) -> Vec<String> {
             };
             names(cluster, cluster.node(node).into_iter().map(|(_, ring)| ring), free)
         }
-        Query::Metrics(_) | Query::Series(..) => Vec::new(),
+        Query::NodePods(node) => {
+            let pod = |entity: &Entity| match entity {
+                Entity::Pod { namespace, pod } => Some(format!("{namespace}/{pod}")),
+                _ => None,
+            };
+            names(cluster, cluster.node(node).into_iter().map(|(_, ring)| ring), pod)
+        }
+        Query::Metrics(_) | Query::Series(..) | Query::Several(..) | Query::Latest(_) => Vec::new(),
     }
 }
 
 fn is_pod_listed(cluster: &Cluster, namespace: &Name, pod: &Name) -> bool {
     let entity = Entity::Pod { namespace: namespace.clone(), pod: pod.clone() };
-    let mut recent = cluster.homes(namespace, pod).flat_map(|ring| recent(cluster, ring));
+    let mut recent = cluster.homes(namespace, pod).flat_map(|ring| cluster.recent(ring));
     recent.any(|block| block.layout.rows.find(&entity, None).is_some())
-}
-
-/// The blocks whose entities are listed, newest first.
-fn recent<'c>(cluster: &'c Cluster, ring: &'c Ring) -> impl Iterator<Item = &'c super::block::Block> {
-    ring.blocks().rev().map(|block| &**block).take_while(|block| cluster.is_listed(block))
 }
 
 fn names<'c>(
@@ -156,7 +177,7 @@ fn names<'c>(
     rings: impl Iterator<Item = &'c Ring>,
     name: impl Fn(&Entity) -> Option<String>,
 ) -> Vec<String> {
-    let blocks = rings.flat_map(|ring| recent(cluster, ring));
+    let blocks = rings.flat_map(|ring| cluster.recent(ring));
     blocks.flat_map(|block| block.layout.rows.entities()).filter_map(name).collect()
 }
 

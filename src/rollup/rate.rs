@@ -93,7 +93,9 @@ pub fn rate(previous: Option<Sample>, next: Sample, resolution: Resolution) -> R
     let Some(previous) = previous else {
         return from_start(next, resolution).ok_or(NoRate::First);
     };
-    if next.start.is_some_and(|start| start > previous.at) {
+    // A kubelet's first sample of a pod may bear a time before its start: the same start is the same run.
+    let anew = next.start != previous.start && next.start.is_some_and(|start| start > previous.at);
+    if anew {
         return from_start(next, resolution).ok_or(NoRate::Restarted);
     }
     match u64::try_from(next.at.since(previous.at)) {

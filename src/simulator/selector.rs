@@ -1,6 +1,7 @@
-//! Label and field selectors of the Kubernetes API, reduced to equality and existence. What they select from is left to
-//! `api_store`.
+//! What lists and watches of the Kubernetes API select by: namespace, labels, fields. The grammar of labels is left to
+//! `model`, what is selected from to `api_store`.
 
+use crate::model::selector::{BadSelector, Selector as Labels};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -48,7 +49,7 @@ impl Meta {
 /// One term of a selector.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Term {
-    Label(String, Wanted),
+    Labels(Labels),
     Field(String, Wanted),
     Namespace(String),
 }
@@ -57,8 +58,6 @@ enum Term {
 enum Wanted {
     Is(String),
     IsNot(String),
-    Present,
-    Absent,
 }
 
 /// The objects that a request asks for: those that meet every term.
@@ -71,17 +70,14 @@ impl Selector {
         Self(namespace.map(|name| Term::Namespace(name.to_owned())).into_iter().collect())
     }
 
-    /// Also asks for what a `labelSelector` parameter says: `a=b`, `a==b`, `a!=b`, `a`, `!a`, separated by commas.
+    /// Also asks for what a `labelSelector` parameter says.
     ///
     /// # Errors
-    /// The message of the API server's 400, when a term is none of these.
+    /// The message of the API server's 400, when it cannot be read.
     pub fn with_labels(mut self, text: &str) -> Result<Self, String> {
-        for term in terms(text) {
-            let (key, wanted) = parsed(term);
-            if key.is_empty() || key.contains([' ', '(']) {
-                return Err(format!("unable to parse requirement: {term}"));
-            }
-            self.0.push(Term::Label(key.to_owned(), wanted));
+        let labels: Labels = text.parse().map_err(|error: BadSelector| error.to_string())?;
+        if !labels.is_everything() {
+            self.0.push(Term::Labels(labels));
         }
         Ok(self)
     }
@@ -93,12 +89,11 @@ impl Selector {
     /// The message of the API server's 400, when a term names another field or no value.
     pub fn with_fields(mut self, text: &str) -> Result<Self, String> {
         for term in terms(text) {
-            let (key, wanted) = parsed(term);
+            let Some((key, wanted)) = parsed(term) else {
+                return Err(format!("invalid selector: '{text}'; can't understand '{term}'"));
+            };
             if Meta::default().field(key).is_none() {
                 return Err(format!("field label not supported: {key}"));
-            }
-            if matches!(wanted, Wanted::Present | Wanted::Absent) {
-                return Err(format!("invalid selector: '{text}'; can't understand '{term}'"));
             }
             self.0.push(Term::Field(key.to_owned(), wanted));
         }
@@ -113,7 +108,7 @@ impl Selector {
     /// Whether it asks for the object that `meta` tells of.
     pub fn takes(&self, meta: &Meta) -> bool {
         self.0.iter().all(|term| match term {
-            Term::Label(key, wanted) => wanted.met_by(meta.labels.get(key).map(String::as_str)),
+            Term::Labels(labels) => labels.takes(|key| meta.labels.get(key).map(String::as_str)),
             Term::Field(key, wanted) => wanted.met_by(meta.field(key)),
             Term::Namespace(name) => meta.namespace.as_ref() == Some(name),
         })
@@ -125,8 +120,6 @@ impl Wanted {
         match self {
             Self::Is(value) => found == Some(value),
             Self::IsNot(value) => found != Some(value),
-            Self::Present => found.is_some(),
-            Self::Absent => found.is_none(),
         }
     }
 }
@@ -135,17 +128,14 @@ fn terms(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').map(str::trim).filter(|term| !term.is_empty())
 }
 
-fn parsed(term: &str) -> (&str, Wanted) {
+fn parsed(term: &str) -> Option<(&str, Wanted)> {
     let (key, wanted) = if let Some((key, value)) = term.split_once("!=") {
         (key, Wanted::IsNot(value.trim().to_owned()))
-    } else if let Some((key, value)) = term.split_once('=') {
-        (key, Wanted::Is(value.trim_start_matches('=').trim().to_owned()))
-    } else if let Some(key) = term.strip_prefix('!') {
-        (key, Wanted::Absent)
     } else {
-        (term, Wanted::Present)
+        let (key, value) = term.split_once('=')?;
+        (key, Wanted::Is(value.trim_start_matches('=').trim().to_owned()))
     };
-    (key.trim(), wanted)
+    Some((key.trim(), wanted))
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use crate::clock::Clock;
 use crate::config::nearest::nearest;
 use crate::config::options::{OptionLine, describe};
 use crate::config::uri::{Uri, UriError};
+use crate::model::label_copier::LabelCopier;
 use crate::rollup::points::{Numbered, Takes, public};
 use crate::rollup::queue::Reason;
 use futures_util::future::LocalBoxFuture;
@@ -25,7 +26,7 @@ pub struct Kind {
     pub about: &'static str,
     /// Its options.
     pub options: &'static [OptionLine],
-    build: fn(&Uri) -> Result<Built, ProblemError>,
+    build: fn(&Uri, &LabelCopier) -> Result<Built, ProblemError>,
 }
 
 /// Every kind of sink.
@@ -142,6 +143,8 @@ pub trait Sink {
 pub struct Surroundings {
     /// The clock.
     pub clock: Clock,
+    /// How long one request may take, where the URI does not say.
+    pub within: Duration,
     /// Whether several clusters are collected, so that points must say of which they are.
     pub several_clusters: bool,
 }
@@ -184,11 +187,11 @@ pub enum BuildError {
     NotYet(String, String),
 }
 
-/// The sinks that these URIs name. Those of one name are numbered.
+/// The sinks that these URIs name; `labels` says how objects' labels are told. Sinks of one name are numbered.
 ///
 /// # Errors
 /// The first URI that names none.
-pub fn build(uris: &[Uri]) -> Result<Vec<Built>, BuildError> {
+pub fn build(uris: &[Uri], labels: &LabelCopier) -> Result<Vec<Built>, BuildError> {
     let mut sinks: Vec<Built> = Vec::new();
     for uri in uris {
         let origin = || uri.origin.clone();
@@ -198,7 +201,8 @@ pub fn build(uris: &[Uri]) -> Result<Vec<Built>, BuildError> {
             return Err(fail(origin(), uri.prefix.clone()));
         };
         let known = kind.options.iter().map(|option| option.name);
-        let built = uri.check_options(known).map_err(ProblemError::Uri).and_then(|()| (kind.build)(uri));
+        let built =
+            uri.check_options(known).map_err(ProblemError::Uri).and_then(|()| (kind.build)(uri, labels));
         let Built { name, waits, make } = built.map_err(|error| BuildError::Uri(origin(), error))?;
         if kind.prefix != "metric" {
             let number = (2_u32..).map(|number| format!("{name}#{number}"));

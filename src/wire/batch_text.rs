@@ -1,8 +1,8 @@
 //! A window as the text that Heapster's log sink printed (`metrics/sinks/log/log_sink.go`). Writing only.
 
-use super::entity_labels::labels;
-use super::rfc3339;
+use super::{entity_labels, rfc3339};
 use crate::model::entity::{Entity, Labels};
+use crate::model::label_copier::LabelCopier;
 use crate::model::metric::{Metric, MetricKey, Value};
 use crate::model::time::Timestamp;
 use crate::rollup::block::Block;
@@ -15,24 +15,24 @@ use std::fmt::Write;
 struct Set {
     scraped: Option<u64>,
     created: Option<u64>,
-    labels: BTreeMap<&'static str, String>,
+    labels: BTreeMap<String, String>,
     metrics: BTreeMap<String, Value>,
     labelled: Vec<(MetricKey, Labels, Value)>,
 }
 
 /// The text: entities sorted by key, and within each labels and metrics sorted by name; labelled metrics part by part in
 /// the catalogue's order, which is that in which Heapster met them.
-pub fn encode(batch: &Batch) -> String {
+pub fn encode(batch: &Batch, copier: &LabelCopier) -> String {
     let mut sets: BTreeMap<String, Set> = BTreeMap::new();
     let blocks = batch.nodes.iter().chain(&batch.sums);
     for block in blocks {
-        collect(block, &mut sets);
+        collect(block, copier, &mut sets);
     }
     // Sums are of no node, but every node knows the uids of all namespaces.
     let uids = batch.nodes.iter().find_map(|block| Some(&block.facts.as_ref()?.namespaces));
     for (name, uid) in uids.into_iter().flat_map(|uids| uids.iter()) {
         if let Some(set) = sets.get_mut(&Entity::Namespace(name.clone()).to_string()) {
-            set.labels.insert("namespace_id", uid.to_string());
+            set.labels.insert("namespace_id".to_owned(), uid.to_string());
         }
     }
     let mut out = String::new();
@@ -65,14 +65,13 @@ pub fn encode(batch: &Batch) -> String {
     out
 }
 
-fn collect(block: &Block, sets: &mut BTreeMap<String, Set>) {
+fn collect(block: &Block, copier: &LabelCopier, sets: &mut BTreeMap<String, Set>) {
     let rows = &block.layout.rows;
     let keys: Vec<String> = rows.iter().map(|(entity, _)| entity.to_string()).collect();
     for (entity, _) in rows.iter() {
         let set = sets.entry(entity.to_string()).or_default();
         if set.labels.is_empty() {
-            let labels = labels(entity, block.facts.as_deref());
-            set.labels = labels.into_iter().map(|(label, value)| (label, value.into_owned())).collect();
+            set.labels = entity_labels::of(entity, block.facts.as_deref(), copier);
         }
     }
     block.for_each(|row, metric, held| {

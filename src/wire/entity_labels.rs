@@ -1,69 +1,67 @@
-//! The labels that Heapster gave an entity's points (`metrics/core/labels.go`). Which of them a format shows, and how, is
-//! left to that format.
+//! The labels by which Heapster told entities apart in what it exported. Which of them a format shows is left to it.
 
-use crate::model::entity::{Entity, Labels, Name};
+use crate::model::entity::{Entity, Name};
 use crate::model::inventory::{NodeInventory, PodFacts};
-use std::borrow::Cow;
+use crate::model::label_copier::{JOINED, LabelCopier};
+use std::collections::BTreeMap;
 
-/// A label and its value.
-pub type Label<'a> = (&'static str, Cow<'a, str>);
-
-/// The labels of an entity, in no order. Those that nothing is known of are left out; some may be empty.
-pub fn labels<'a>(entity: &'a Entity, facts: Option<&'a NodeInventory>) -> Vec<Label<'a>> {
-    let mut labels: Vec<Label<'a>> = Vec::with_capacity(12);
-    labels.push(("type", entity.type_label().into()));
+/// The labels that Heapster gave an entity (`metrics/core/labels.go`), with those that `copier` adds.
+pub fn of(entity: &Entity, facts: Option<&NodeInventory>, copier: &LabelCopier) -> BTreeMap<String, String> {
+    let mut labels = BTreeMap::from([("type", entity.type_label().to_owned())]);
+    let mut of_object = None;
     if let Some(node) = facts.map(|facts| &facts.node) {
-        labels.push(("nodename", Cow::Borrowed(&node.name)));
-        labels.push(("hostname", Cow::Borrowed(&node.hostname)));
-        labels.push(("host_id", Cow::Borrowed(&node.host_id)));
+        labels.insert("nodename", node.name.to_string());
+        labels.insert("hostname", node.hostname.to_string());
+        labels.insert("host_id", node.host_id.to_string());
     }
+    let mut of_pod = |labels: &mut BTreeMap<_, _>, namespace: &Name, pod: &Name| {
+        labels.insert("namespace_name", namespace.to_string());
+        labels.insert("pod_name", pod.to_string());
+        if let Some(uid) = facts.and_then(|facts| facts.namespaces.get(namespace)) {
+            labels.insert("namespace_id", uid.to_string());
+        }
+        let pod = facts.and_then(|facts| facts.pod(namespace, pod)).cloned();
+        if let Some(pod) = &pod {
+            labels.insert("pod_id", pod.uid.to_string());
+            of_object = Some(pod.labels.clone());
+        }
+        pod
+    };
     match entity {
         Entity::Cluster => {}
-        Entity::Namespace(namespace) => labels.push(("namespace_name", Cow::Borrowed(namespace))),
+        Entity::Namespace(namespace) => {
+            labels.insert("namespace_name", namespace.to_string());
+        }
         Entity::Node(_) => {
-            labels.extend(facts.map(|facts| ("labels", joined(&facts.node.labels).into())));
+            if let Some(facts) = facts {
+                of_object = Some(facts.node.labels.clone());
+            }
         }
         Entity::FreeContainer { container, .. } => {
-            labels.push(("container_name", Cow::Borrowed(container)));
+            labels.insert("container_name", container.to_string());
         }
         Entity::Pod { namespace, pod } => {
-            of_pod(&mut labels, facts, namespace, pod);
+            of_pod(&mut labels, namespace, pod);
         }
         Entity::PodContainer { namespace, pod, container } => {
-            let pod = of_pod(&mut labels, facts, namespace, pod);
-            labels.push(("container_name", Cow::Borrowed(container)));
-            let facts = pod.and_then(|pod| pod.containers.iter().find(|facts| facts.name == *container));
-            labels.extend(facts.map(|facts| ("container_base_image", Cow::Borrowed(&*facts.image))));
+            let pod = of_pod(&mut labels, namespace, pod);
+            labels.insert("container_name", container.to_string());
+            if let Some(image) = pod.as_deref().and_then(|pod| image_of(pod, container)) {
+                labels.insert("container_base_image", image);
+            }
         }
+    }
+    if let Some(object) = &of_object {
+        labels.insert(JOINED, copier.joined(object));
+    }
+    let mut labels: BTreeMap<String, String> =
+        labels.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+    for (name, value) in of_object.iter().flat_map(|object| copier.stored(object)) {
+        labels.entry(name.to_owned()).or_insert_with(|| value.to_owned());
     }
     labels
 }
 
-fn of_pod<'a>(
-    labels: &mut Vec<Label<'a>>,
-    facts: Option<&'a NodeInventory>,
-    namespace: &'a Name,
-    pod: &'a Name,
-) -> Option<&'a PodFacts> {
-    labels.push(("namespace_name", Cow::Borrowed(namespace)));
-    labels.push(("pod_name", Cow::Borrowed(pod)));
-    let uid = facts.and_then(|facts| facts.namespaces.get(namespace));
-    labels.extend(uid.map(|uid| ("namespace_id", Cow::Borrowed(&**uid))));
-    let pod = facts.and_then(|facts| facts.pod(namespace, pod))?;
-    labels.push(("pod_id", Cow::Borrowed(&pod.uid)));
-    labels.push(("labels", joined(&pod.labels).into()));
-    Some(pod)
-}
-
-fn joined(labels: &Labels) -> String {
-    let mut text = String::new();
-    for (key, value) in labels.iter() {
-        if !text.is_empty() {
-            text.push(',');
-        }
-        text.push_str(key);
-        text.push(':');
-        text.push_str(value);
-    }
-    text
+fn image_of(pod: &PodFacts, container: &Name) -> Option<String> {
+    pod.containers.iter().find(|facts| facts.name == *container).map(|facts| facts.image.to_string())
 }

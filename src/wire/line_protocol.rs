@@ -5,9 +5,10 @@
 //! which some read as itself and some as the beginning of an escape; a line break or another control character, which ends
 //! the line. The latter two are written as the characters that picture them (`＼`, `␊`), so that no two names fall together.
 
-use super::entity_labels::labels;
+use super::entity_labels;
 use crate::model::entity::{Entity, Labels};
 use crate::model::inventory::NodeInventory;
+use crate::model::label_copier::LabelCopier;
 use crate::model::metric::Value;
 use crate::model::time::Timestamp;
 use std::borrow::Cow;
@@ -26,11 +27,14 @@ pub fn tags(
     entity: &Entity,
     part: Option<&Labels>,
     facts: Option<&NodeInventory>,
+    copier: &LabelCopier,
 ) -> String {
-    let mut tags: Vec<(&str, Cow<'_, str>)> = labels(entity, facts);
+    let labels = entity_labels::of(entity, facts, copier);
+    let mut tags: Vec<(&str, &str)> =
+        labels.iter().map(|(label, value)| (label.as_str(), value.as_str())).collect();
     tags.retain(|(label, _)| !NO_TAGS.contains(label));
-    tags.extend(part.into_iter().flat_map(Labels::iter).map(|(label, value)| (label, value.into())));
-    tags.push(("cluster_name", cluster_name.into()));
+    tags.extend(part.into_iter().flat_map(Labels::iter));
+    tags.push(("cluster_name", cluster_name));
     tags.retain(|(_, value)| !value.is_empty());
     tags.sort_unstable();
     let mut text = String::with_capacity(256);

@@ -1,4 +1,4 @@
-//! Kubernetes quantities: `250m`, `1Gi`, `1e3` (apimachinery `pkg/api/resource/quantity.go`). Reading only.
+//! Kubernetes quantities: `250m`, `1Gi`, `1e3` (apimachinery `pkg/api/resource/quantity.go`), read and written.
 
 /// A quantity in thousandths, rounded up as Go's `MilliValue` does. None where it is none, negative or above u64.
 pub fn millis(text: &str) -> Option<u64> {
@@ -8,6 +8,29 @@ pub fn millis(text: &str) -> Option<u64> {
 /// A quantity in whole units, rounded up as Go's `Value` does. None where it is none, negative or above u64.
 pub fn units(text: &str) -> Option<u64> {
     scaled(text, 1)
+}
+
+/// An amount in thousandths in its canonical form: `142m`, `2`, `3k`.
+pub fn of_millis(millis: u64) -> String {
+    canonical(millis, 1_000, &["m", "", "k", "M", "G", "T", "P"])
+}
+
+/// An amount of bytes in its canonical form: `1000`, `10244Ki`, `734Mi`.
+pub fn of_bytes(bytes: u64) -> String {
+    canonical(bytes, 1_024, &["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"])
+}
+
+/// The amount with the largest suffix that leaves it whole; 0 has none.
+fn canonical(mut amount: u64, step: u64, suffixes: &[&str]) -> String {
+    let mut suffix = 0;
+    while amount != 0 && amount.is_multiple_of(step) && suffix + 1 < suffixes.len() {
+        amount /= step;
+        suffix += 1;
+    }
+    match amount {
+        0 => "0".to_owned(),
+        amount => format!("{amount}{}", suffixes.get(suffix).copied().unwrap_or_default()),
+    }
 }
 
 fn scaled(text: &str, per_unit: u128) -> Option<u64> {

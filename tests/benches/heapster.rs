@@ -13,6 +13,7 @@ use heapster::client::post::gzip;
 use heapster::model::Set;
 use heapster::model::entity::{ClusterId, Entity, Name};
 use heapster::model::inventory::{Inventory, NodeInventory};
+use heapster::model::label_copier::LabelCopier;
 use heapster::model::time::{Resolution, Timestamp, Window};
 use heapster::rollup::Rollup;
 use heapster::rollup::block::Block;
@@ -213,7 +214,7 @@ fn history(criterion: &mut Criterion) {
         group.bench_function(format!("read {metric} of a container, 30 points"), |bencher| {
             bencher.iter(|| match rollup.answer(None, &query) {
                 Told::Series(points) => assert!(black_box(points.len()) >= WINDOWS as usize - 1),
-                Told::Names(names) => panic!("{names:?}"),
+                other => panic!("{other:?}"),
             });
         });
     }
@@ -248,7 +249,11 @@ fn encoding(criterion: &mut Criterion) {
             .step_by(10_000)
             .map(move |start| Slice { window: window.clone(), range: start..points.min(start + 10_000) })
     };
-    let lines = |with_fields| Lines { with_fields, cluster_name: Some("default".to_owned()) };
+    let lines = |with_fields| Lines {
+        labels: LabelCopier::default(),
+        with_fields,
+        cluster_name: Some("default".to_owned()),
+    };
     let say = |what: &str, bytes: usize, largest: usize| {
         let each = bytes as f64 / points as f64;
         println!(
@@ -282,7 +287,9 @@ fn encoding(criterion: &mut Criterion) {
     group.bench_function("counted", |bencher| {
         bencher.iter(|| Numbered::new(batch.clone(), public).len());
     });
-    group.bench_function("log", |bencher| bencher.iter(|| black_box(batch_text::encode(&batch)).len()));
+    group.bench_function("log", |bencher| {
+        bencher.iter(|| black_box(batch_text::encode(&batch, &LabelCopier::default())).len())
+    });
     group.finish();
 }
 

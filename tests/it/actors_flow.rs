@@ -147,8 +147,14 @@ async fn the_aggregator_closes_a_window_without_the_node_that_is_silent() {
     let aggregator =
         Aggregator::new(rollup, vec!["here".into()], exporters, clock.clone(), telemetry.clone()).start();
     let scraped = vec!["n1".into(), "n2".into()];
-    let changed =
-        InventoryChanged { cluster: ClusterId(0), scraped, unusable: Vec::new(), pods: 1, namespaces: 1 };
+    let changed = InventoryChanged {
+        cluster: ClusterId(0),
+        scraped,
+        unusable: Vec::new(),
+        pods: 1,
+        namespaces: 1,
+        uid: None,
+    };
     aggregator.send(changed).await.unwrap();
     let state = aggregator.send(AskState).await.unwrap();
     assert!(state[0].discovered && state[0].scraped == 2 && state[0].last_window.is_none());

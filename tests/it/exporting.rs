@@ -9,6 +9,7 @@ use heapster::actors::exporter::{Exporter, Setup};
 use heapster::clock::Clock;
 use heapster::config::uri::Uri;
 use heapster::messages::{Drain, Export, SinkState};
+use heapster::model::label_copier::LabelCopier;
 use heapster::rollup::points::{Numbered, public};
 use heapster::rollup::queue::Limits;
 use heapster::sinks::{self, Surroundings};
@@ -36,13 +37,17 @@ impl Watched {
     /// One in front of the sink of this URI, with a spool where a folder is given.
     pub fn start(uri: &str, limits: Limits, folder: Option<&Path>) -> Self {
         let uri = Uri::parse(uri, &|_| None).unwrap();
-        let built = sinks::build(&[uri]).unwrap().pop().unwrap();
+        let built = sinks::build(&[uri], &LabelCopier::default()).unwrap().pop().unwrap();
         let (clock, telemetry) = (Clock::system(), Telemetry::new());
         let spool = folder.map(|folder| Spool::open(folder, &built.name).unwrap());
         let (sender, state) = watch::channel(SinkState::default());
         let (arbiter, counts) = (Arbiter::new(), telemetry.clone());
         let exporter = Exporter::start_in_arbiter(&arbiter.handle(), move |_| {
-            let sink = (built.make)(&Surroundings { clock: clock.clone(), several_clusters: false });
+            let sink = (built.make)(&Surroundings {
+                clock: clock.clone(),
+                within: Duration::from_secs(20),
+                several_clusters: false,
+            });
             Exporter::new(Setup {
                 name: built.name,
                 sink,
@@ -97,7 +102,11 @@ impl Watched {
 
 /// What all of these windows are as lines, each once.
 pub fn lines(windows: std::ops::Range<i64>) -> BTreeSet<String> {
-    let lines = sinks::influxdb::Lines { with_fields: false, cluster_name: Some("default".to_owned()) };
+    let lines = sinks::influxdb::Lines {
+        labels: LabelCopier::default(),
+        with_fields: false,
+        cluster_name: Some("default".to_owned()),
+    };
     let each = windows.flat_map(|n| {
         let batch = Arc::new(batch(n, &[("a", &[1, 2, 3]), ("b", &[4, 5])]));
         let window = std::rc::Rc::new(Numbered::new(batch, public));

@@ -4,6 +4,7 @@ use crate::exporting::{ROOM, Watched, lines};
 use crate::fake_sink::{Asked, FakeSink, Manner};
 use base64::Engine;
 use heapster::config::uri::Uri;
+use heapster::model::label_copier::LabelCopier;
 use heapster::sinks;
 
 const SECRET: &str = "hunter2-and-more";
@@ -110,7 +111,7 @@ fn mistakes_in_a_uri_are_told_without_its_secrets() {
         ("influx:http://db?pw=hunter2", "did you mean"),
     ];
     for (uri, words) in cases {
-        let built = sinks::build(&[Uri::parse(uri, &|_| None).unwrap()]);
+        let built = sinks::build(&[Uri::parse(uri, &|_| None).unwrap()], &LabelCopier::default());
         let error = built.err().unwrap_or_else(|| panic!("{uri} is taken"));
         let text = heapster::telemetry::chain(&error);
         assert!(text.contains(words) && !text.contains("hunter2"), "{uri}: {text}");
@@ -129,7 +130,8 @@ fn sinks_of_one_place_are_told_apart() {
         "metric",
     ];
     let uris: Vec<Uri> = uris.iter().map(|uri| Uri::parse(uri, &|_| None).unwrap()).collect();
-    let names: Vec<String> = sinks::build(&uris).unwrap().into_iter().map(|built| built.name).collect();
+    let names: Vec<String> =
+        sinks::build(&uris, &LabelCopier::default()).unwrap().into_iter().map(|built| built.name).collect();
     let expected = [
         "influxdb:http://localhost:8086/k8s",
         "influxdb:http://localhost:8086/k8s#2",

@@ -4,6 +4,7 @@
 use crate::handmade::{container, inventory, node, of_container, of_free, of_node, pod, window};
 use heapster::model::entity::{Entity, Labels};
 use heapster::model::inventory::{ContainerFacts, NodeFacts, PodFacts};
+use heapster::model::label_copier::LabelCopier;
 use heapster::model::metric::Value;
 use heapster::wire::influx_query as query;
 use heapster::wire::line_protocol::{line, names, set_apart, tags};
@@ -26,7 +27,9 @@ fn lines_are_those_of_the_original() {
         NodeFacts { hostname: "n1.local".into(), labels: Labels::new([("os", "linux")]), ..node("n1") };
     let known = inventory(host, [web]);
     let stamp = window(0).end().nanos();
-    let of = |entity: &Entity, part: Option<&Labels>| tags("default", entity, part, Some(&known));
+    let of = |entity: &Entity, part: Option<&Labels>| {
+        tags("default", entity, part, Some(&known), &LabelCopier::default())
+    };
     let web = of(&of_container("shop", "web-1", "web"), None);
     let in_pod = ",cluster_name=default,container_base_image=nginx:1.9,container_name=web,labels=app:web\\,tier:fe,namespace_name=shop,nodename=n1,pod_name=web-1,type=pod_container";
     assert_eq!(web, in_pod);
@@ -56,8 +59,11 @@ fn lines_are_those_of_the_original() {
     assert_eq!(image, ("filesystem".to_owned(), "imagefs/usage".to_owned()));
     let free = of(&of_free("n1", "kubelet"), None);
     assert_eq!(free, ",cluster_name=default,container_name=kubelet,nodename=n1,type=sys_container");
-    assert_eq!(tags("c", &Entity::Cluster, None, None), ",cluster_name=c,type=cluster");
-    let namespace = tags("c", &Entity::Namespace("shop".into()), None, None);
+    assert_eq!(
+        tags("c", &Entity::Cluster, None, None, &LabelCopier::default()),
+        ",cluster_name=c,type=cluster"
+    );
+    let namespace = tags("c", &Entity::Namespace("shop".into()), None, None, &LabelCopier::default());
     assert_eq!(namespace, ",cluster_name=c,namespace_name=shop,type=ns");
     let most = u64::try_from(i64::MAX).unwrap();
     assert!(text("memory/usage", false, "", Value::Integer(most)).contains(&format!("value={most}i ")));
@@ -155,7 +161,7 @@ proptest! {
         let known = inventory(node("n1"), [facts]);
         let part = Labels::new([("resource_id", value.as_str())]);
         let entity = of_container(&namespace, &name, "main");
-        let tags = tags(&cluster, &entity, Some(&part), Some(&known));
+        let tags = tags(&cluster, &entity, Some(&part), Some(&known), &LabelCopier::default());
         let metric = format!("custom/{custom}");
         let text = text(&metric, with_fields, &tags, Value::Float(float));
         prop_assert_eq!(text.matches('\n').count(), 1, "one line, whatever the names");

@@ -107,6 +107,15 @@ fn restart_is_told_by_the_start_even_if_the_counter_grew() {
     assert_eq!(from_start.held_as(Unit::PerSecond), exact(1_000, 20 * SECOND as u64, Unit::PerSecond));
 }
 
+/// As a real kubelet told of a new pod: sampled at 19:15:34, started at 19:15:35.
+#[test]
+fn sample_taken_before_its_own_start_is_of_the_same_run() {
+    let start = 135 * SECOND;
+    let (before, next) = (started(0, 134 * SECOND, start), started(106_055_634, 152 * SECOND, start));
+    let held = rate(Some(before), next, resolution(10)).unwrap().held_as(Unit::Millicores);
+    assert_eq!(held, exact(106_055_634, 18 * SECOND as u64, Unit::Millicores));
+}
+
 #[test]
 fn start_times_that_move_without_a_restart_do_no_harm() {
     let before = started(1_000, 100 * SECOND, 10 * SECOND);
@@ -183,7 +192,7 @@ proptest! {
         let since = |from: Timestamp| u64::try_from(next.at.nanos() - from.nanos());
         let restarted = match (before, next.start) {
             (None, _) => true,
-            (Some(before), Some(start)) => start > before.at,
+            (Some(before), Some(start)) => start > before.at && before.start != Some(start),
             (Some(_), None) => false,
         };
         match rate(before, next, resolution(seconds)) {

@@ -4,6 +4,7 @@
 use crate::handmade::{container, inventory, names, pod, said, window};
 use heapster::model::entity::{Entity, Labels};
 use heapster::model::inventory::{ContainerFacts, NodeFacts, PodFacts};
+use heapster::model::label_copier::LabelCopier;
 use heapster::model::metric::{Metric, MetricKey};
 use heapster::model::report::{Part, Subject};
 use heapster::rollup::block::Block;
@@ -81,7 +82,7 @@ proptest! {
         let made = batch(n, &[("a", &a), ("b", &b)]);
         let back = read(&write(&made)).unwrap();
         prop_assert_eq!(made.blocks().map(|b| seen(b)).collect::<Vec<_>>(), back.blocks().map(|b| seen(b)).collect::<Vec<_>>());
-        prop_assert_eq!(encode(&made), encode(&back), "labels and all");
+        prop_assert_eq!(encode(&made, &LabelCopier::default()), encode(&back, &LabelCopier::default()), "labels and all");
         prop_assert_eq!((made.carried, made.missing, made.sums.is_some()), (back.carried, back.missing, back.sums.is_some()));
         let (made, back) = (Numbered::new(Arc::new(made), public), Numbered::new(Arc::new(back), public));
         prop_assert_eq!(made.len(), back.len());
@@ -95,7 +96,7 @@ proptest! {
         bytes[at % whole] = byte;
         if let Ok(back) = read(&bytes) {
             // Whatever it says now can be walked without harm.
-            let _ = (encode(&back), Numbered::new(Arc::new(back), public).len());
+            let _ = (encode(&back, &LabelCopier::default()), Numbered::new(Arc::new(back), public).len());
         }
     }
 

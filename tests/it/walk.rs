@@ -45,19 +45,21 @@ impl Walk {
     pub fn new(nodes: &str, pods: &str) -> Self {
         let items =
             |text: &str| serde_json::from_str::<Value>(text).unwrap()["items"].as_array().unwrap().clone();
-        Self { nodes: items(nodes), pods: items(pods) }
+        Self::of(items(nodes), items(pods))
     }
 
-    fn pod(&self, namespace: &str, name: &str) -> &Value {
-        let found = self
-            .pods
-            .iter()
-            .find(|pod| pod["metadata"]["namespace"] == namespace && pod["metadata"]["name"] == name);
-        found.unwrap_or_else(|| panic!("{namespace}/{name} is not in the list"))
+    pub fn of(nodes: Vec<Value>, pods: Vec<Value>) -> Self {
+        Self { nodes, pods }
+    }
+
+    /// A pod as the API server tells of it. None for one that is gone while its kubelet still reports it.
+    fn pod(&self, namespace: &str, name: &str) -> Option<&Value> {
+        let mut pods = self.pods.iter();
+        pods.find(|pod| pod["metadata"]["namespace"] == namespace && pod["metadata"]["name"] == name)
     }
 
     pub fn is_host_network(&self, namespace: &str, name: &str) -> bool {
-        self.pod(namespace, name)["spec"]["hostNetwork"] == true
+        self.pod(namespace, name).is_some_and(|pod| pod["spec"]["hostNetwork"] == true)
     }
 
     /// What `body`, an answer of `node`, must become after the answer that became `before`.
@@ -200,7 +202,7 @@ impl Answer<'_> {
 
     /// Requests, limits and restarts of the pod's containers as the API server tells them, and their sums.
     fn declared(&mut self, entity: &str, namespace: &str, name: &str) {
-        let pod = self.walk.pod(namespace, name);
+        let Some(pod) = self.walk.pod(namespace, name) else { return };
         let plain = pod["spec"]["containers"].as_array().unwrap().iter();
         let sidecars = pod["spec"]["initContainers"].as_array().into_iter().flatten();
         let mut sums: BTreeMap<String, u64> = BTreeMap::new();
@@ -344,11 +346,12 @@ impl Answer<'_> {
 }
 
 /// A quantity in the forms that the recording has, in `scale` parts of a unit, rounded up.
-fn quantity(value: &Value, scale: f64) -> u64 {
+pub fn quantity(value: &Value, scale: f64) -> u64 {
     let Some(text) = value.as_str() else { return 0 };
     let suffixes =
         [("Ki", 1024.0), ("Mi", 1024.0 * 1024.0), ("Gi", 1024.0 * 1024.0 * 1024.0), ("m", 0.001), ("", 1.0)];
     let (suffix, factor) = suffixes.into_iter().find(|(suffix, _)| text.ends_with(suffix)).unwrap();
     let number: f64 = text.strip_suffix(suffix).unwrap().parse().unwrap();
-    (number * factor * scale).ceil() as u64
+    // What the multiplication of fractions adds is nothing to be rounded up.
+    (number * factor * scale - 1e-6).ceil() as u64
 }

@@ -10,6 +10,7 @@ use super::{Built, ProblemError, Refused, Sink, Slice, Surroundings};
 use crate::client::post::gzip;
 use crate::config::uri::Uri;
 use crate::model::Map;
+use crate::model::label_copier::LabelCopier;
 use crate::model::metric::{MetricKey, RATED};
 use crate::rollup::points::{Takes, public};
 use crate::wire::line_protocol::{line, names, set_apart, tags};
@@ -27,12 +28,14 @@ const NO_NUMBER: &str = "no_such_number";
 ///
 /// # Errors
 /// When an option has a value that it cannot have, or TLS cannot be spoken.
-pub fn build(uri: &Uri) -> Result<Built, ProblemError> {
+pub fn build(uri: &Uri, labels: &LabelCopier) -> Result<Built, ProblemError> {
+    let labels = labels.clone();
     let options = Options::parse(uri)?;
     let tls = if options.is_secure() { Some(options.trust.tls(&options.base)?) } else { None };
     let name = options.name();
     let make = move |surroundings: &Surroundings| -> Box<dyn Sink> {
         let lines = Lines {
+            labels,
             with_fields: options.with_fields,
             // One name for the points of several clusters would have them fall together.
             cluster_name: if surroundings.several_clusters {
@@ -42,7 +45,7 @@ pub fn build(uri: &Uri) -> Result<Built, ProblemError> {
             },
         };
         let (takes, concurrency) = (options.takes(), options.concurrency);
-        let server = Rc::new(Server::new(options, tls, surroundings.clock.clone()));
+        let server = Rc::new(Server::new(options, tls, surroundings.within, surroundings.clock.clone()));
         Box::new(Influx { lines: Rc::new(lines), takes, concurrency, server })
     };
     Ok(Built { name, waits: true, make: Box::new(make) })
@@ -98,8 +101,10 @@ fn public_without_counters(metric: &MetricKey) -> bool {
 }
 
 /// How points become lines.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Lines {
+    /// How objects' labels are told.
+    pub labels: LabelCopier,
     /// Whether a metric's name is parted into measurement and field.
     pub with_fields: bool,
     /// The tag `cluster_name`; None for the cluster's own.
@@ -123,7 +128,8 @@ impl Lines {
                 let (Some((entity, part)), Some(tagged)) = (rows.key(row), tagged.get_mut(row)) else {
                     return;
                 };
-                let tags = tagged.get_or_insert_with(|| tags(cluster, entity, part, block.facts.as_deref()));
+                let tags = tagged
+                    .get_or_insert_with(|| tags(cluster, entity, part, block.facts.as_deref(), &self.labels));
                 let key = (metric.clone(), set_apart(part));
                 let names = named
                     .entry(key)

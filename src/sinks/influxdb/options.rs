@@ -62,7 +62,11 @@ pub const OPTIONS: &[OptionLine] = &[
         default: "",
         about: "PEM file with the CA of the server, if not one of the system's",
     },
-    OptionLine { name: "timeout", default: "20s", about: "how long one request may take, 100ms to 10m" },
+    OptionLine {
+        name: "timeout",
+        default: "",
+        about: "how long one request may take, 100ms to 10m, if not sink_export_data_timeout",
+    },
     OptionLine { name: "gzip", default: "true", about: "compress what is sent" },
 ];
 
@@ -92,7 +96,8 @@ pub(super) struct Options {
     pub with_fields: bool,
     pub cluster_name: String,
     pub concurrency: usize,
-    pub timeout: Duration,
+    /// None where it was not given.
+    pub timeout: Option<Duration>,
     pub gzip: bool,
     without_counters: bool,
 }
@@ -119,11 +124,12 @@ impl Options {
             Ok(count @ 1..=MOST_AT_ONCE) => count,
             _ => return Err(bad(uri, "concurrency", "can only be positive: give 1 to 64")),
         };
-        let timeout = uri.text("timeout").map_or(Ok(Duration::from_secs(20)), humantime::parse_duration);
         let range = Duration::from_millis(100)..=Duration::from_secs(600);
-        let Some(timeout) = timeout.ok().filter(|timeout| range.contains(timeout)) else {
-            return Err(bad(uri, "timeout", "is no timeout: give 100ms to 10m"));
-        };
+        let timeout = uri.text("timeout").map(|text| {
+            let timeout = humantime::parse_duration(text).ok().filter(|timeout| range.contains(timeout));
+            timeout.ok_or_else(|| bad(uri, "timeout", "is no timeout: give 100ms to 10m"))
+        });
+        let timeout = timeout.transpose()?;
         Ok(Self {
             trust: Trust { insecure: uri.flag("insecuressl", false)?, ca: uri.text("ca").map(Into::into) },
             base,

@@ -25,8 +25,13 @@ pub(super) struct Server {
 }
 
 impl Server {
-    pub(super) fn new(mut options: Options, tls: Option<Arc<rustls::ClientConfig>>, clock: Clock) -> Self {
-        let poster = Poster::new(tls, options.timeout);
+    pub(super) fn new(
+        mut options: Options,
+        tls: Option<Arc<rustls::ClientConfig>>,
+        within: Duration,
+        clock: Clock,
+    ) -> Self {
+        let poster = Poster::new(tls, options.timeout.unwrap_or(within));
         let secret = std::mem::replace(&mut options.secret, TokenSource::None);
         let token = Token::new(secret, clock.clone());
         Self { poster, options, token, clock, policy: RefCell::default() }

@@ -1,0 +1,115 @@
+//! The newest points of many entities at once: handed out as blocks, which cost the aggregator nothing to share, and read
+//! by whoever asked. How they are written is left to `wire`.
+
+use super::block::{Block, Rows};
+use super::cluster::Cluster;
+use super::history::Ring;
+use crate::model::entity::{Entity, Name};
+use std::sync::Arc;
+
+/// Whose newest points are asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Everybody's.
+    All,
+    /// Those of one node, given by name or hostname.
+    Node(Name),
+    /// Those of the nodes that one pod is bound to: namespace and pod.
+    Pod(Name, Name),
+}
+
+/// The blocks of one node that are listed: of the last window closed, the one before it, and of later ones. A node that
+/// missed one window is still there.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recent {
+    /// The newest.
+    pub newest: Arc<Block>,
+    /// The others, newest first.
+    pub older: Vec<Arc<Block>>,
+}
+
+/// The newest points of one cluster.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Latest {
+    /// One for each node that has any, sorted by name.
+    pub nodes: Vec<Recent>,
+    /// The sums of the windows that are listed, newest first; none where one node or pod was asked for.
+    pub sums: Vec<Arc<Block>>,
+}
+
+impl Recent {
+    fn of(cluster: &Cluster, ring: &Ring) -> Option<Self> {
+        let mut blocks = cluster.recent(ring).cloned();
+        Some(Self { newest: blocks.next()?, older: blocks.collect() })
+    }
+
+    /// Every block, newest first.
+    pub fn blocks(&self) -> impl Iterator<Item = &Arc<Block>> {
+        std::iter::once(&self.newest).chain(&self.older)
+    }
+}
+
+impl Latest {
+    /// What of a cluster is in the scope.
+    pub(super) fn of(cluster: &Cluster, scope: &Scope) -> Self {
+        let recent = |(_, ring): (&Name, &Ring)| Recent::of(cluster, ring);
+        let knows = |recent: &Recent, namespace: &Name, pod: &Name| {
+            recent.newest.facts.as_ref().is_some_and(|facts| facts.pod(namespace, pod).is_some())
+        };
+        match scope {
+            Scope::All => Self {
+                nodes: cluster.nodes().filter_map(recent).collect(),
+                sums: cluster.recent(cluster.sums()).cloned().collect(),
+            },
+            Scope::Node(node) => {
+                Self { nodes: cluster.node(node).and_then(recent).into_iter().collect(), sums: Vec::new() }
+            }
+            Scope::Pod(namespace, pod) => {
+                let nodes = cluster.nodes().filter_map(recent);
+                Self {
+                    nodes: nodes.filter(|recent| knows(recent, namespace, pod)).collect(),
+                    sums: Vec::new(),
+                }
+            }
+        }
+    }
+}
+
+/// The entities of blocks, each once and sorted.
+#[derive(Debug)]
+pub struct Keys {
+    rows: Vec<Arc<Rows>>,
+    /// Which rows, and which entity of them.
+    order: std::vec::IntoIter<(usize, usize)>,
+}
+
+impl Keys {
+    /// The entities that these clusters list.
+    pub fn new(clusters: &[Latest]) -> Self {
+        let blocks = clusters
+            .iter()
+            .flat_map(|latest| latest.sums.iter().chain(latest.nodes.iter().flat_map(Recent::blocks)));
+        let mut rows: Vec<Arc<Rows>> = Vec::new();
+        for block in blocks {
+            if !rows.last().is_some_and(|last| Arc::ptr_eq(last, &block.layout.rows)) {
+                rows.push(block.layout.rows.clone());
+            }
+        }
+        let all =
+            rows.iter().enumerate().flat_map(|(at, rows)| (0..rows.entities().len()).map(move |e| (at, e)));
+        let mut order: Vec<(usize, usize)> = all.collect();
+        let entity = |place: &(usize, usize)| rows.get(place.0).and_then(|rows| rows.entities().get(place.1));
+        order.sort_unstable_by(|a, b| entity(a).cmp(&entity(b)));
+        order.dedup_by(|a, b| entity(a) == entity(b));
+        Self { order: order.into_iter(), rows }
+    }
+}
+
+impl Iterator for Keys {
+    type Item = Entity;
+
+    fn next(&mut self) -> Option<Entity> {
+        let (rows, entity) = self.order.next()?;
+        self.rows.get(rows)?.entities().get(entity).cloned()
+    }
+}

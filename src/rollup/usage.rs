@@ -1,0 +1,143 @@
+//! What nodes and pods use now, worked out of their newest blocks. Whoever lacks a value is left out, as in Heapster: half
+//! a pod would make an autoscaler scale the wrong way.
+
+use super::block::{Block, Row};
+use super::latest::{Latest, Recent};
+use crate::model::entity::{Entity, Labels, Name};
+use crate::model::inventory::{NodeInventory, PodFacts};
+use crate::model::metric::{Metric, MetricKey};
+use crate::model::selector::Selector;
+use crate::model::time::Timestamp;
+use crate::model::usage::{Measured, NodeUsage, PodUsage, Usage};
+use std::sync::Arc;
+
+/// A block with the columns that are read for every container opened; others are read one value at a time.
+struct Open<'b> {
+    block: &'b Block,
+    cpu: Option<Vec<Option<u64>>>,
+    memory: Option<Vec<Option<u64>>>,
+    time: Option<Vec<Option<u64>>>,
+}
+
+impl<'b> Open<'b> {
+    fn whole(block: &'b Block) -> Self {
+        let column = |metric| Some(block.column(metric).unwrap_or_default());
+        Self {
+            block,
+            cpu: column(Metric::CpuUsageRate),
+            memory: column(Metric::MemoryWorkingSet),
+            time: column(Metric::CpuTime),
+        }
+    }
+
+    fn shut(block: &'b Block) -> Self {
+        Self { block, cpu: None, memory: None, time: None }
+    }
+
+    fn get(&self, column: Option<&Vec<Option<u64>>>, row: Row, metric: Metric) -> Option<u64> {
+        match column {
+            Some(values) => *values.get(row)?,
+            None => self.block.value(row, &MetricKey::Known(metric)),
+        }
+    }
+
+    /// Cpu and memory of an entity, and when they were read.
+    fn usage(&self, entity: &Entity) -> Option<(Usage, Timestamp)> {
+        let row = self.block.layout.rows.find(entity, None)?;
+        let cpu = self.get(self.cpu.as_ref(), row, Metric::CpuUsageRate)?;
+        let memory = self.get(self.memory.as_ref(), row, Metric::MemoryWorkingSet)?;
+        let time = self.get(self.time.as_ref(), row, Metric::CpuTime);
+        let read = time.and_then(|nanos| i64::try_from(nanos).ok()).map(Timestamp::from_nanos);
+        Some((Usage { cpu, memory }, read.unwrap_or(self.block.scraped_at)))
+    }
+
+    fn node(&self, facts: &NodeInventory) -> Option<NodeUsage> {
+        let name = facts.node.name.clone();
+        let (usage, sampled) = self.usage(&Entity::Node(name.clone()))?;
+        Some(NodeUsage { name, measured: Measured { window: self.block.window, sampled }, usage })
+    }
+
+    /// What a pod uses, if this block knows it under the same uid and has every one of its containers.
+    fn pod(&self, pod: &PodFacts) -> Option<PodUsage> {
+        let known = self.block.facts.as_ref()?.pod(&pod.namespace, &pod.name)?;
+        if known.uid != pod.uid {
+            return None;
+        }
+        let mut sampled: Option<Timestamp> = None;
+        let mut containers = Vec::with_capacity(pod.containers.len());
+        for container in &pod.containers {
+            let (usage, read) = self.usage(&Entity::PodContainer {
+                namespace: pod.namespace.clone(),
+                pod: pod.name.clone(),
+                container: container.name.clone(),
+            })?;
+            sampled = Some(sampled.map_or(read, |earliest| earliest.min(read)));
+            containers.push((container.name.clone(), usage));
+        }
+        Some(PodUsage {
+            namespace: pod.namespace.clone(),
+            name: pod.name.clone(),
+            measured: Measured { window: self.block.window, sampled: sampled? },
+            containers,
+        })
+    }
+}
+
+fn takes(selector: &Selector, labels: &Labels) -> bool {
+    selector.is_everything() || selector.takes(|key| labels.get(key))
+}
+
+/// What each node uses that the selector takes, sorted by name; of several clusters' nodes of one name the first's.
+pub fn nodes(clusters: &[Latest], selector: &Selector) -> Vec<NodeUsage> {
+    let recent = clusters.iter().flat_map(|latest| &latest.nodes);
+    let mut found: Vec<NodeUsage> = recent
+        .filter_map(|recent| {
+            let facts = recent.newest.facts.as_ref()?;
+            let taken = takes(selector, &facts.node.labels);
+            taken.then(|| recent.blocks().find_map(|block| Open::shut(block).node(facts)))?
+        })
+        .collect();
+    found.sort_by(|a, b| a.name.cmp(&b.name));
+    found.dedup_by(|a, b| a.name == b.name);
+    found
+}
+
+/// What each pod uses that the selector takes, of one namespace or of all, sorted by namespace and name. What a pod is of
+/// is told by the newest block of its node; where that lacks a value, the block before it is asked.
+pub fn pods(clusters: &[Latest], namespace: Option<&str>, selector: &Selector) -> Vec<PodUsage> {
+    let mut found = Vec::new();
+    for latest in clusters {
+        let mut of_cluster = Vec::new();
+        for recent in &latest.nodes {
+            let Some(facts) = &recent.newest.facts else { continue };
+            let newest = Open::whole(&recent.newest);
+            let wanted = facts.pods.values().filter(|pod| {
+                namespace.is_none_or(|namespace| *pod.namespace == *namespace) && takes(selector, &pod.labels)
+            });
+            of_cluster.extend(wanted.filter_map(|pod| newest.pod(pod).or_else(|| older(recent, pod))));
+        }
+        // A pod that moved is told where it was seen last.
+        of_cluster.sort_by_key(|pod: &PodUsage| std::cmp::Reverse(pod.measured.window.end()));
+        found.append(&mut of_cluster);
+    }
+    found.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
+    found.dedup_by(|a, b| (&a.namespace, &a.name) == (&b.namespace, &b.name));
+    found
+}
+
+/// What one pod uses; None in the inner place where it is known but lacks a value.
+pub fn pod(clusters: &[Latest], namespace: &Name, name: &Name) -> Option<Option<PodUsage>> {
+    let all = clusters.iter().flat_map(|latest| &latest.nodes);
+    let mut known: Vec<(&Recent, &Arc<PodFacts>)> = all
+        .filter_map(|recent| Some((recent, recent.newest.facts.as_ref()?.pod(namespace, name)?)))
+        .collect();
+    known.sort_by_key(|(recent, _)| std::cmp::Reverse(recent.newest.window.end()));
+    let usage = |(recent, pod): &(&Recent, &Arc<PodFacts>)| {
+        recent.blocks().find_map(|block| Open::shut(block).pod(pod))
+    };
+    (!known.is_empty()).then(|| known.iter().find_map(usage))
+}
+
+fn older(recent: &Recent, pod: &PodFacts) -> Option<PodUsage> {
+    recent.older.iter().find_map(|block| Open::shut(block).pod(pod))
+}
