@@ -76,7 +76,7 @@ async fn api_server(source: &Source, clock: &Clock, report: &mut Report<'_>) -> 
     match tokio::time::timeout(PATIENCE, api_server.version()).await {
         Ok(Ok(version)) => report.ok(&format!("API server {url} answers: {version}")),
         Ok(Err(error)) => {
-            report.wrong(&format!("API server {url}: {}", error.advice()));
+            report.wrong(&format!("API server {url}: {error}"));
             return None;
         }
         Err(_) => {
@@ -109,7 +109,7 @@ async fn rights(source: &Source, api_server: &ApiServer, window: Window, report:
                 report.wrong(&format!("no right to {right}; add to the ClusterRole {}", right.rule()))
             }
             Ok(Err(error)) => {
-                report.note(&format!("rights cannot be asked for: {}", error.advice()));
+                report.note(&format!("rights cannot be asked for: {error}"));
                 return;
             }
             Err(_) => report.note(&format!("right to {right}: no answer")),
@@ -138,7 +138,7 @@ async fn kubelets(
     let nodes = api_server.nodes(&policy, source.node_selector.as_deref());
     let nodes = match tokio::time::timeout(PATIENCE, nodes).await {
         Ok(Ok(nodes)) => nodes,
-        Ok(Err(error)) => return report.wrong(&format!("nodes: {}", error.advice())),
+        Ok(Err(error)) => return report.wrong(&format!("nodes: {error}")),
         Err(_) => return report.wrong("nodes: the API server lists them too slowly"),
     };
     if nodes.is_empty() {

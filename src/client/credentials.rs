@@ -69,6 +69,11 @@ impl Token {
         Self { source, clock, file: Mutex::default() }
     }
 
+    /// Whether there is somewhere to have a token from.
+    pub const fn is_there(&self) -> bool {
+        !matches!(self.source, TokenSource::None)
+    }
+
     /// The token. None where there is none, or it could never be had; a file that is gone for a while, or a program that
     /// fails for a while, leaves the token that it gave last.
     pub async fn get(&self) -> Option<Secret> {
