@@ -80,7 +80,7 @@ async fn api_server(source: &Source, clock: &Clock, report: &mut Report<'_>) -> 
             return None;
         }
         Err(_) => {
-            report.wrong(&format!("API server {url}: no answer; look for a firewall, or another URL"));
+            report.wrong(&format!("API server {url}: {}", api_server.silent(PATIENCE)));
             return None;
         }
     }
@@ -112,7 +112,7 @@ async fn rights(source: &Source, api_server: &ApiServer, window: Window, report:
                 report.note(&format!("rights cannot be asked for: {error}"));
                 return;
             }
-            Err(_) => report.note(&format!("right to {right}: no answer")),
+            Err(_) => report.note(&format!("right to {right}: {}", api_server.silent(PATIENCE))),
         }
     }
 }
@@ -139,7 +139,7 @@ async fn kubelets(
     let nodes = match tokio::time::timeout(PATIENCE, nodes).await {
         Ok(Ok(nodes)) => nodes,
         Ok(Err(error)) => return report.wrong(&format!("nodes: {error}")),
-        Err(_) => return report.wrong("nodes: the API server lists them too slowly"),
+        Err(_) => return report.wrong(&format!("nodes: {}", api_server.silent(PATIENCE))),
     };
     if nodes.is_empty() {
         report.wrong("nodes: there is none; look at nodeSelector");

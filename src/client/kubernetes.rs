@@ -4,12 +4,13 @@
 use super::bearer::Bearer;
 use super::credentials::Token;
 use super::following::{FollowError, Heard, following};
+use super::foreign::sound;
 use super::kubelet::{KubeletAccess, KubeletOptions};
 pub use super::login::Pod;
 use super::login::{certificates, configure, set_insecure, take_token, trust_nothing};
 pub use super::plugin::PluginError;
 pub use super::trouble::Trouble;
-use super::trouble::{CONNECT, Question, Way, sound};
+use super::trouble::{CONNECT, Question, Way};
 use crate::clock::Clock;
 use crate::model::address::NodePolicy;
 use crate::model::inventory::{Change, NamespaceFacts, NodeFacts, PodFacts};
@@ -25,6 +26,7 @@ use kube::runtime::watcher::Event;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use tower::buffer::BufferLayer;
 use tower::util::MapResultLayer;
 use url::Url;
@@ -66,6 +68,19 @@ pub enum LoginError {
          inClusterConfig=false"
     )]
     NotInCluster,
+    /// A variable that names the API server cannot be used.
+    #[error(
+        "{name} is {value:?}, which is {problem}; Kubernetes sets it in every pod: see who sets it otherwise, or give the \
+         API server's URL with inClusterConfig=false"
+    )]
+    Variable {
+        /// Its name.
+        name: &'static str,
+        /// Its value.
+        value: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
     /// The kubeconfig cannot be used.
     #[error("kubeconfig {0:?} cannot be used; check that it exists, can be read and names a current context")]
     Kubeconfig(PathBuf, #[source] Box<kube::config::KubeconfigError>),
@@ -233,6 +248,11 @@ impl ApiServer {
     /// The bearer token that kubelets are asked with, which is the API server's.
     pub fn token(&self) -> Arc<Token> {
         self.token.clone()
+    }
+
+    /// What is to be said where it does not answer within a time.
+    pub fn silent(&self, within: Duration) -> Trouble {
+        self.way.lost(&FollowError::Silent(within))
     }
 
     /// Its version.

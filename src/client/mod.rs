@@ -3,6 +3,7 @@
 mod bearer;
 pub mod credentials;
 pub mod following;
+mod foreign;
 pub mod kubelet;
 pub mod kubernetes;
 mod login;

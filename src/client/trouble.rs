@@ -2,20 +2,16 @@
 //! left to [`super::kubernetes`].
 
 use super::following::FollowError;
+use super::foreign::{Foreign, shown};
 use super::kubernetes::Login;
 use crate::model::time::Timestamp;
 use crate::telemetry::chain;
 use crate::wire::rfc3339;
-use http::header::{CONTENT_TYPE, LOCATION};
-use http::{HeaderMap, Response};
 use rustls::pki_types::UnixTime;
 use rustls::{AlertDescription, CertificateError};
 use std::error::Error;
 use std::io::{self, ErrorKind};
-use tower::BoxError;
 
-/// The most characters of an answer that are shown.
-const SHOWN: usize = 400;
 /// The most causes of an error that are looked at.
 const DEEP: usize = 16;
 /// How long a connection may take to be made.
@@ -70,45 +66,6 @@ pub(super) struct Way {
     by: By,
     tls: bool,
     sends_token: bool,
-}
-
-/// An answer that no API server gives.
-#[derive(Debug, thiserror::Error)]
-enum Foreign {
-    #[error("status {0}: redirected to {1}")]
-    Redirect(u16, String),
-    #[error("status {0}: the answer is {1}, not JSON")]
-    NotJson(u16, String),
-}
-
-/// Refuses answers that no API server gives: redirects, and pages of whoever else listens there. Errors go on, whatever
-/// they are written in: their status says enough.
-pub(super) fn sound<B>(answer: Result<Response<B>, BoxError>) -> Result<Response<B>, BoxError> {
-    let answer = answer?;
-    let status = answer.status();
-    if status.is_redirection() {
-        return Err(Foreign::Redirect(status.as_u16(), target(answer.headers())).into());
-    }
-    let kind = answer.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    if status.is_success() && !kind.is_empty() && !kind.contains("json") {
-        return Err(Foreign::NotJson(status.as_u16(), shown(kind)).into());
-    }
-    Ok(answer)
-}
-
-/// Where a redirect leads: the host alone, for the rest may hold what a login page was told.
-fn target(headers: &HeaderMap) -> String {
-    let location = headers.get(LOCATION).and_then(|location| location.to_str().ok()).unwrap_or_default();
-    match url::Url::parse(location) {
-        Ok(url) => format!("{}://{}", url.scheme(), url.host_str().unwrap_or_default()),
-        Err(_) => "another path".to_owned(),
-    }
-}
-
-/// One line that is not too long.
-fn shown(text: &str) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    line.chars().take(SHOWN).collect()
 }
 
 impl Way {
@@ -365,7 +322,7 @@ impl Way {
 }
 
 /// What mends a server that says nothing.
-pub(super) const SILENT: &str =
+const SILENT: &str =
     "it hangs or is overloaded, or a firewall drops what it says: look at the API server's log";
 
 /// What TLS found wrong, with times that can be read.
