@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use std::fmt::Debug;
 use std::pin::Pin;
 use std::time::Duration;
-use tokio::time::{Instant, Sleep, sleep, timeout, timeout_at};
+use tokio::time::{Sleep, sleep, timeout};
 
 /// Objects of one page of a list, as client-go asks for.
 const PAGE: u32 = 500;
@@ -65,7 +65,6 @@ impl<K: kube::Resource + Clone + DeserializeOwned + Debug + Send + 'static> Watc
 /// A request that is under way, and whether it was said that it takes long.
 struct Asked<T> {
     answer: BoxFuture<'static, kube::Result<T>>,
-    since: Instant,
     noticed: bool,
 }
 
@@ -260,17 +259,17 @@ impl<K: Watched> Following<K> {
 
 impl<T> Asked<T> {
     fn new(asked: impl Future<Output = kube::Result<T>> + Send + 'static) -> Self {
-        Self { answer: Box::pin(asked), since: Instant::now(), noticed: false }
+        Self { answer: Box::pin(asked), noticed: false }
     }
 
     /// The answer; None, once, where it takes long.
     async fn within(&mut self) -> Result<Option<kube::Result<T>>, FollowError> {
         if !self.noticed {
-            let told = timeout_at(self.since + NOTICE, &mut self.answer).await;
+            let told = timeout(NOTICE, &mut self.answer).await;
             self.noticed = told.is_err();
             return Ok(told.ok());
         }
-        let told = timeout_at(self.since + ANSWER, &mut self.answer).await;
+        let told = timeout(ANSWER.saturating_sub(NOTICE), &mut self.answer).await;
         told.map(Some).map_err(|_| FollowError::Silent(ANSWER))
     }
 }

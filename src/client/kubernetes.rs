@@ -261,7 +261,8 @@ impl ApiServer {
     /// When it does not answer.
     pub async fn version(&self) -> Result<String, Trouble> {
         let version = self.client.apiserver_version().await;
-        Ok(version.map_err(|error| self.way.trouble(Question::Version, &error))?.git_version)
+        let version = version.map_err(|error| self.way.trouble(Question::Version, &error))?.git_version;
+        if version.is_empty() { Err(self.way.no_version()) } else { Ok(version) }
     }
 
     /// Whether one has a right.

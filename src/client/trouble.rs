@@ -84,8 +84,8 @@ impl Way {
     const fn place(&self) -> &'static str {
         match self.by {
             By::Pod => "KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT",
-            By::PodElsewhere | By::Url => "the URL in --source",
-            By::Kubeconfig => "server in the kubeconfig",
+            By::PodElsewhere | By::Url => "the URL of --source",
+            By::Kubeconfig => "the kubeconfig's server",
         }
     }
 
@@ -119,6 +119,11 @@ impl Way {
             FollowError::NoVersion => self.somebody_else(),
         };
         Trouble::new(error.to_string(), fix)
+    }
+
+    /// What an answer without a version comes to.
+    pub(super) fn no_version(&self) -> Trouble {
+        Trouble::new("the answer is none of an API server: it names no version", self.somebody_else())
     }
 
     fn somebody_else(&self) -> String {
@@ -233,9 +238,9 @@ impl Way {
     fn unknown_issuer(&self) -> String {
         match self.by {
             By::Pod | By::PodElsewhere => format!(
-                "the CA mounted in the pod did not sign its certificate: look whether {} leads to this pod's own cluster, \
-                 or give insecure=true",
-                self.place()
+                "the CA mounted in the pod did not sign its certificate: see that {} is its own cluster's, or give \
+                 insecure=true",
+                if self.by == By::Pod { "KUBERNETES_SERVICE_HOST" } else { self.place() }
             ),
             By::Kubeconfig => "name its CA in the kubeconfig by certificate-authority, or give \
                                insecure-skip-tls-verify: true there"
@@ -250,11 +255,11 @@ impl Way {
 
     fn other_name(&self) -> String {
         match self.by {
-            By::Pod => "give a URL with one of these names in --source, or have the certificate signed for \
-                        KUBERNETES_SERVICE_HOST too"
+            By::Pod => "give a URL with one of these names in --source, have it signed for KUBERNETES_SERVICE_HOST too, \
+                        or give insecure=true"
                 .to_owned(),
             By::PodElsewhere | By::Url => {
-                "give one of these names in the URL in --source, or insecure=true".to_owned()
+                "give one of these names in the URL of --source, or insecure=true".to_owned()
             }
             By::Kubeconfig => {
                 "give one of these names in the kubeconfig as server or as tls-server-name".to_owned()
@@ -284,7 +289,10 @@ impl Way {
         let place = self.place();
         let io = causes.iter().rev().find_map(|cause| cause.downcast_ref::<io::Error>());
         let kind = io.map(io::Error::kind);
-        if says("connection closed before message completed") || says("invalid HTTP") {
+        let broken = [ErrorKind::ConnectionReset, ErrorKind::BrokenPipe, ErrorKind::ConnectionAborted];
+        let broken = kind.is_some_and(|kind| broken.contains(&kind));
+        let unheard = says("connection closed before message completed") || says("invalid HTTP");
+        if unheard || broken && !self.tls && says("client error (SendRequest)") {
             let fix = match self.tls {
                 true => format!("look at the API server's log, for a proxy in between, and at {place}"),
                 false => format!("if the port speaks TLS, give https:// in {place}"),
@@ -302,18 +310,15 @@ impl Way {
             _ if says("dns error") => {
                 format!("there is no such host: look at {place}, and at this machine's DNS")
             }
-            ErrorKind::UnexpectedEof
-            | ErrorKind::ConnectionReset
-            | ErrorKind::BrokenPipe
-            | ErrorKind::ConnectionAborted => {
-                "look at the API server's log, or for a proxy in between that cuts connections".to_owned()
-            }
+            ErrorKind::UnexpectedEof => CUT.to_owned(),
+            _ if broken => CUT.to_owned(),
             _ => format!("look for a firewall, and at {place}"),
         };
         let made = !says("client error (Connect)");
         let said = match kind {
             ErrorKind::UnexpectedEof if made => "the connection was cut off".to_owned(),
-            ErrorKind::UnexpectedEof => "no connection: it was cut off within the TLS handshake".to_owned(),
+            ErrorKind::UnexpectedEof => HANDSHAKE.to_owned(),
+            _ if broken && !made && self.tls => HANDSHAKE.to_owned(),
             _ if made => format!("the connection broke: {io}"),
             _ => format!("no connection: {io}"),
         };
@@ -321,6 +326,10 @@ impl Way {
     }
 }
 
+/// What mends connections that are cut.
+const CUT: &str = "look at the API server's log, or for a proxy in between that cuts connections";
+/// What is said of one that is cut before it is there.
+const HANDSHAKE: &str = "no connection: it was cut off within the TLS handshake";
 /// What mends a server that says nothing.
 const SILENT: &str =
     "it hangs or is overloaded, or a firewall drops what it says: look at the API server's log";
