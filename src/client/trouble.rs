@@ -302,7 +302,7 @@ impl Way {
         let Some((io, kind)) = io.zip(kind) else {
             // The first is the client's own wrapping.
             let first = causes.get(1).or(causes.first()).copied();
-            let said = first.map_or_else(String::new, |first| chain(first));
+            let said = first.map_or_else(String::new, chain);
             return Trouble::new(shown(&said), "look at the API server's log, and for a proxy in between");
         };
         let fix = match kind {

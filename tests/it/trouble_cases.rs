@@ -4,6 +4,7 @@ use crate::certificates::{Clients, Issuer, certificate, expired, server};
 use actix_web::{App, HttpResponse, HttpServer, rt, web};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
 
 /// An API server that something is wrong with.
 pub enum Server {
@@ -21,6 +22,8 @@ pub enum Server {
     AskedPlainly,
     /// It asks for a certificate.
     Asks,
+    /// It breaks the connection in the middle of an answer over TLS, without a goodbye.
+    Cuts,
 }
 
 /// What is wrong: the README's words for it, the server, what is said (an `…` at its end where more follows), and what
@@ -38,7 +41,7 @@ fn all(fix: &'static str) -> [&'static str; 4] {
 }
 
 pub fn cases() -> Vec<Case> {
-    use Server::{Answers, AskedPlainly, Asks, Closes, Nobody, Plain, Tls};
+    use Server::{Answers, AskedPlainly, Asks, Closes, Cuts, Nobody, Plain, Tls};
     vec![
         (
             "status 302: redirected to",
@@ -229,6 +232,7 @@ pub fn cases() -> Vec<Case> {
             "the connection was cut off",
             all(CUT),
         ),
+        ("the connection was cut off", Cuts, "the connection was cut off", [CUT, CUT, CUT, NEVER]),
     ]
 }
 
@@ -284,6 +288,17 @@ impl Server {
             }
             Self::AskedPlainly => {
                 (Self::Tls { ours: true, name: "a", valid: true }.start(ours, theirs).0, "http")
+            }
+            Self::Cuts => {
+                let config = Arc::new(server(&certificate(ours, &["127.0.0.1"], |_| {}), Clients::Unasked));
+                let cuts = move |stream| {
+                    let connection = rustls::ServerConnection::new(config.clone()).unwrap();
+                    let mut stream = rustls::StreamOwned::new(connection, stream);
+                    // Who does not believe the certificate is gone by now.
+                    let _ = stream.read(&mut [0; 4_096]);
+                    let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{");
+                };
+                (raw(cuts), "https")
             }
             Self::Asks => (tls(&certificate(ours, &["127.0.0.1"], |_| {}), Clients::Must(ours)), "https"),
         }

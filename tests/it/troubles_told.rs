@@ -2,7 +2,9 @@
 //! over. The reasons themselves are in `troubles`.
 
 use crate::binary::heapster;
+use crate::certificates::issuer;
 use crate::support::{Collector, until};
+use crate::trouble_cases::Server;
 use crate::watches::api_server;
 use actix_web::rt;
 use heapster::simulator::{ApiServer, Fault, Kind};
@@ -20,8 +22,13 @@ struct Running {
 
 impl Running {
     fn start(source: &str) -> Self {
+        Self::start_at("info", source)
+    }
+
+    fn start_at(level: &str, source: &str) -> Self {
+        let level = format!("--log_level={level}");
         let source = format!("--source={source}");
-        let args = [&source, "--port=0", "--listen_ip=127.0.0.1", "--log_level=info"];
+        let args = [&source, "--port=0", "--listen_ip=127.0.0.1", &level];
         let mut child = heapster(&args).spawn().unwrap();
         let errors = BufReader::new(child.stderr.take().unwrap());
         let lines: Arc<Mutex<Vec<String>>> = Arc::default();
@@ -203,4 +210,26 @@ async fn variables_that_lead_nowhere_are_named() {
         assert_eq!((output.status.code(), said.lines().count()), (Some(1), 3), "{said}");
         assert!(said.contains(&format!("WRONG  login: {expected}; ")), "{said}");
     }
+}
+
+#[actix_web::test]
+async fn libraries_say_nothing_of_what_we_say_ourselves() {
+    let (ours, theirs) = (issuer("ours"), issuer("theirs"));
+    let (port, scheme) = Server::Tls { ours: false, name: "127.0.0.1", valid: true }.start(&ours, &theirs);
+    let source = format!("--source=kubernetes.summary_api:{scheme}://127.0.0.1:{port}?inClusterConfig=false");
+    let mut command = heapster(&["doctor", &source]);
+    let output = rt::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.contains("WRONG  ") && said.contains("UnknownIssuer"), "{said}");
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
+
+    // Where everything is asked for, each line that is not ours says whose it is.
+    let api = api_server(3);
+    api.set_fault_for_all(fault(500, "broken"));
+    let source = format!("kubernetes.summary_api:{}?inClusterConfig=false&clusterName=it", api.url());
+    let program = Running::start_at("trace", &source);
+    program.says("it: watching nodes fails, trying again: status 500: broken", 1).await;
+    let tries = attempts(&api);
+    until("more tries", async || (attempts(&api) > tries + 1).then_some(())).await;
+    assert_eq!(program.said("failed with status"), [""; 0]);
 }
