@@ -9,7 +9,7 @@ use crate::model::inventory::NodeFacts;
 use crate::model::time::Window;
 use crate::rollup::schedule::Schedule;
 use crate::sources::{Format, Source};
-use crate::telemetry::chain;
+use crate::telemetry::{chain, printable};
 use futures_util::StreamExt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,20 +23,27 @@ const PATIENCE: Duration = Duration::from_secs(15);
 pub struct Report<'o> {
     out: &'o mut dyn FnMut(&str),
     wrong: usize,
+    /// What must not be said, whoever says it.
+    token: Option<Arc<Token>>,
 }
 
 impl Report<'_> {
+    fn say(&mut self, kind: &str, what: &str) {
+        let what = self.token.as_ref().map_or_else(|| what.to_owned(), |token| token.hide_in(what));
+        (self.out)(&format!("{kind:<6} {}", printable(&what)));
+    }
+
     fn ok(&mut self, what: &str) {
-        (self.out)(&format!("ok     {what}"));
+        self.say("ok", what);
     }
 
     fn note(&mut self, what: &str) {
-        (self.out)(&format!("note   {what}"));
+        self.say("note", what);
     }
 
     fn wrong(&mut self, what: &str) {
         self.wrong += 1;
-        (self.out)(&format!("WRONG  {what}"));
+        self.say("WRONG", what);
     }
 }
 
@@ -47,9 +54,10 @@ pub async fn examine(
     clock: Clock,
     out: &mut dyn FnMut(&str),
 ) -> usize {
-    let mut report = Report { out, wrong: 0 };
+    let mut report = Report { out, wrong: 0, token: None };
     for source in sources {
-        (report.out)(&format!("source {}", source.name));
+        (report.out)(&format!("source {}", printable(&source.name)));
+        report.token = None;
         if let Some(api_server) = api_server(&source, &clock, &mut report).await {
             rights(&source, &api_server, schedule.resolution().last_ended(clock.now()), &mut report).await;
             kubelets(&source, &api_server, schedule, &clock, &mut report).await;
@@ -72,6 +80,7 @@ async fn api_server(source: &Source, clock: &Clock, report: &mut Report<'_>) -> 
             return None;
         }
     };
+    report.token = Some(api_server.token());
     let url = &api_server.url;
     match tokio::time::timeout(PATIENCE, api_server.version()).await {
         Ok(Ok(version)) => report.ok(&format!("API server {url} answers: {version}")),
@@ -131,6 +140,10 @@ async fn kubelets(
     if access.tls.is_some() && !access.sends_token {
         report.note(
             "kubelets are not verified, for there is no CA, and get no token; name their CA by kubeletCA",
+        );
+    } else if access.tls.is_some() && api_server.is_nobody_to_kubelets(&source.kubelets) {
+        report.note(
+            "kubelets are asked as nobody: the login has neither a token nor a client certificate that they would know",
         );
     }
     let mut policy = source.nodes.clone();

@@ -82,14 +82,19 @@ pub enum LoginError {
         problem: &'static str,
     },
     /// The kubeconfig cannot be used.
-    #[error("kubeconfig {0:?} cannot be used; check that it exists, can be read and names a current context")]
-    Kubeconfig(PathBuf, #[source] Box<kube::config::KubeconfigError>),
+    #[error(
+        "kubeconfig {0:?} cannot be used: {1}; check that it exists, can be read and names a current context"
+    )]
+    Kubeconfig(PathBuf, String),
     /// The URL cannot be used.
     #[error("{0:?} is no URL of an API server")]
     BadServer(String),
     /// A file cannot be read.
     #[error("{0:?} cannot be read")]
     File(PathBuf, #[source] std::io::Error),
+    /// A token file holds no token.
+    #[error("{0:?} {1}; give a file with the token alone")]
+    Token(PathBuf, &'static str),
     /// A file holds no certificate.
     #[error("{0:?} holds no certificate in PEM form")]
     NoCertificate(PathBuf),
@@ -137,6 +142,8 @@ pub struct ApiServer {
     config: kube::Config,
     token: Arc<Token>,
     way: Way,
+    /// Whether the URI says that nobody need be verified.
+    insecure: bool,
     /// Its URL, without what may be a password.
     pub url: String,
 }
@@ -191,7 +198,11 @@ impl ApiServer {
             config.cluster_url.authority().map(|authority| authority.as_str()).unwrap_or_default();
         let bare = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
         let url = format!("{}://{bare}/", config.cluster_url.scheme_str().unwrap_or_default());
-        Ok(Self { client, config, token, way, url })
+        let insecure = match login {
+            Login::InCluster { insecure, .. } | Login::Bare { insecure, .. } => *insecure,
+            Login::Kubeconfig(_) => false,
+        };
+        Ok(Self { client, config, token, way, insecure, url })
     }
 
     /// How kubelets are reached: with the API server's certificates, but for what the options say otherwise.
@@ -217,9 +228,11 @@ impl ApiServer {
             };
         }
         set_insecure(&mut config, options.insecure);
-        let told = config.accept_invalid_certs;
-        // As Heapster: without a CA there is nothing to verify against.
-        let unverified = config.root_cert.is_none() && config.root_cert_file.is_none();
+        let told = options.insecure || (self.insecure && options.ca.is_none());
+        // As Heapster: without a CA there is nothing to verify against. A kubeconfig that skips it for the API server
+        // does not speak of kubelets' tokens.
+        let no_ca = config.root_cert.is_none() && config.root_cert_file.is_none();
+        let unverified = no_ca || config.accept_invalid_certs;
         set_insecure(&mut config, unverified);
         let tls = if options.https {
             let mut tls =
@@ -245,14 +258,37 @@ impl ApiServer {
         bare == "localhost" || bare.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
     }
 
+    /// Whether both are at one address, as far as that can be seen without asking.
+    pub fn is_same_server(&self, other: &Self) -> bool {
+        let address = |server: &Self| {
+            let url = &server.config.cluster_url;
+            let host = url.host().unwrap_or_default().to_ascii_lowercase();
+            let host = if host == "localhost" { "127.0.0.1".to_owned() } else { host };
+            let default = if url.scheme_str() == Some("http") { 80 } else { 443 };
+            (host, url.port_u16().unwrap_or(default), url.path().trim_end_matches('/').to_owned())
+        };
+        address(self) == address(other)
+    }
+
     /// The bearer token that kubelets are asked with, which is the API server's.
     pub fn token(&self) -> Arc<Token> {
         self.token.clone()
     }
 
+    fn trouble(&self, question: Question, error: &kube::Error) -> Trouble {
+        self.way.trouble(question, error).hidden(&self.token)
+    }
+
     /// What is to be said where it does not answer within a time.
     pub fn silent(&self, within: Duration) -> Trouble {
         self.way.lost(&FollowError::Silent(within))
+    }
+
+    /// Whether kubelets are shown neither a token nor a certificate.
+    pub fn is_nobody_to_kubelets(&self, options: &KubeletOptions) -> bool {
+        let auth = &self.config.auth_info;
+        let certificate = auth.client_certificate.is_some() || auth.client_certificate_data.is_some();
+        !self.token.is_there() && !certificate && auth.exec.is_none() && options.identity.is_none()
     }
 
     /// Its version.
@@ -261,7 +297,7 @@ impl ApiServer {
     /// When it does not answer.
     pub async fn version(&self) -> Result<String, Trouble> {
         let version = self.client.apiserver_version().await;
-        let version = version.map_err(|error| self.way.trouble(Question::Version, &error))?.git_version;
+        let version = version.map_err(|error| self.trouble(Question::Version, &error))?.git_version;
         if version.is_empty() { Err(self.way.no_version()) } else { Ok(version) }
     }
 
@@ -281,7 +317,7 @@ impl ApiServer {
         let review = SelfSubjectAccessReview { spec, ..Default::default() };
         let reviews = kube::Api::<SelfSubjectAccessReview>::all(self.client.clone());
         let review = reviews.create(&kube::api::PostParams::default(), &review).await;
-        let review = review.map_err(|error| self.way.trouble(Question::Rights, &error))?;
+        let review = review.map_err(|error| self.trouble(Question::Rights, &error))?;
         Ok(review.status.is_some_and(|status| status.allowed))
     }
 
@@ -297,7 +333,7 @@ impl ApiServer {
         let all = kube::api::ListParams::default();
         let chosen = node_selector.map_or_else(|| all.clone(), |selector| all.clone().labels(selector));
         let nodes = kube::Api::<ApiNode>::all(self.client.clone()).list(&chosen).await;
-        let nodes = nodes.map_err(|error| self.way.trouble(Question::Objects, &error))?;
+        let nodes = nodes.map_err(|error| self.trouble(Question::Objects, &error))?;
         Ok(nodes.items.iter().filter_map(|node| node.facts_by(policy)).collect())
     }
 
@@ -334,13 +370,14 @@ impl ApiServer {
             Event::Apply(object) => facts(&object).map(Change::Applied),
             Event::Delete(object) => facts(&object).map(Change::Gone),
         };
-        let way = self.way;
+        let (way, token) = (self.way, self.token.clone());
         let tell = move |heard: Result<Heard<K>, FollowError>| {
+            let lost = |error: &FollowError| way.lost(error).hidden(&token);
             let told = match heard {
                 Ok(Heard::Event(event)) => change(event).map(told),
                 Ok(Heard::Works) => Some(Told::Works(kind)),
-                Ok(Heard::Waits(error)) => Some(Told::Waits(kind, way.lost(&error))),
-                Err(error) => Some(Told::Failed(kind, way.lost(&error))),
+                Ok(Heard::Waits(error)) => Some(Told::Waits(kind, lost(&error))),
+                Err(error) => Some(Told::Failed(kind, lost(&error))),
             };
             std::future::ready(told)
         };

@@ -1,11 +1,12 @@
 //! Why the API server gave no answer: what happened in plain words, and what mends it for whoever logged in so. Asking is
 //! left to [`super::kubernetes`].
 
+use super::credentials::Token;
 use super::following::FollowError;
 use super::foreign::{Foreign, shown};
 use super::kubernetes::Login;
 use crate::model::time::Timestamp;
-use crate::telemetry::chain;
+use crate::telemetry::{chain, printable};
 use crate::wire::rfc3339;
 use rustls::pki_types::UnixTime;
 use rustls::{AlertDescription, CertificateError};
@@ -29,6 +30,11 @@ pub struct Trouble {
 }
 
 impl Trouble {
+    /// The same without the token, where somebody says what he was sent.
+    pub(super) fn hidden(self, token: &Token) -> Self {
+        Self { said: printable(&token.hide_in(&self.said)), ..self }
+    }
+
     /// Something that happened, and what mends it.
     pub fn new(said: impl Into<String>, fix: impl Into<String>) -> Self {
         Self { said: said.into(), fix: fix.into(), code: None }

@@ -345,6 +345,12 @@ impl Inventory {
         }
     }
 
+    /// What tells the cluster from another: the uid of its namespace kube-system, which lives as long as the cluster. None
+    /// until the API server has told it.
+    pub fn cluster_uid(&self) -> Option<&Name> {
+        self.namespace_uids.get("kube-system").filter(|uid| !uid.is_empty())
+    }
+
     /// Whether every kind was listed once.
     pub fn is_complete(&self) -> bool {
         self.nodes.is_complete() && self.pods.is_complete() && self.namespaces.is_complete()

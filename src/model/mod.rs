@@ -3,6 +3,7 @@
 pub mod address;
 pub mod entity;
 pub mod inventory;
+pub mod label_copier;
 pub mod metric;
 pub mod report;
 pub mod selector;
