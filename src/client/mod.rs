@@ -3,7 +3,9 @@
 mod bearer;
 pub mod credentials;
 pub mod following;
+mod foreign;
 pub mod kubelet;
 pub mod kubernetes;
 mod login;
 mod plugin;
+mod trouble;
