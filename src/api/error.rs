@@ -25,13 +25,8 @@ pub enum ApiError {
     #[error("invalid label pair {:?} in labels; give label:value,label:value", brief(.0))]
     BadLabels(String),
     /// A cluster that is not collected.
-    #[error("cluster argument {:?} names no cluster that is collected; known: {known}", brief(value))]
-    BadCluster {
-        /// The name.
-        value: String,
-        /// The names there are.
-        known: String,
-    },
+    #[error("cluster argument {:?} names no cluster that is collected; /api/v1/status has the names", brief(.0))]
+    BadCluster(String),
     /// A path that cannot be decoded.
     #[error("the path cannot be decoded: {:?}; send every byte that is no plain character as % and two digits", brief(.0))]
     BadPath(String),
@@ -82,7 +77,7 @@ impl ApiError {
         match self {
             Self::BadTime { .. }
             | Self::BadLabels(_)
-            | Self::BadCluster { .. }
+            | Self::BadCluster(_)
             | Self::BadPath(_)
             | Self::BadSelector { .. } => "bad_request",
             Self::NoNodeMetrics(_) | Self::NoPodMetrics(..) | Self::NoPod(_) => "not_found",
@@ -98,7 +93,7 @@ impl ResponseError for ApiError {
         match self {
             Self::BadTime { .. }
             | Self::BadLabels(_)
-            | Self::BadCluster { .. }
+            | Self::BadCluster(_)
             | Self::BadPath(_)
             | Self::BadSelector { .. } => StatusCode::BAD_REQUEST,
             Self::NoNodeMetrics(_) | Self::NoPodMetrics(..) | Self::NoPod(_) => StatusCode::NOT_FOUND,
