@@ -173,7 +173,7 @@ async fn kubelet(
     let name = node.name.to_string();
     let address = match node.address {
         Ok(address) => address,
-        Err(reason) => return (name, Err(reason.advice().to_owned())),
+        Err(reason) => return (name, Err(reason.advice())),
     };
     let target = Target { name: node.name, address, port: node.port };
     let shown = std::net::SocketAddr::new(address, node.port.unwrap_or(access.port));

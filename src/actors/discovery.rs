@@ -166,11 +166,11 @@ impl Discovery {
     fn tell_aggregator(&mut self) -> bool {
         let (nodes, pods, namespaces) = self.inventory.counts();
         let name: &str = &self.name;
-        let count = |reason| gauge(self.unusable.values().filter(|each| **each == reason).count());
+        let count = |label| gauge(self.unusable.values().filter(|each| each.as_label() == label).count());
         self.telemetry.nodes.of([name, "scraped"]).set(gauge(self.scrapers.len()));
         self.telemetry.nodes.of([name, "known"]).set(gauge(nodes));
-        for reason in Unusable::ALL {
-            self.telemetry.nodes.of([name, reason.as_label()]).set(count(reason));
+        for reason in Unusable::LABELS {
+            self.telemetry.nodes.of([name, reason]).set(count(reason));
         }
         self.telemetry.pods.of([name]).set(gauge(pods));
         self.telemetry.namespaces.of([name]).set(gauge(namespaces));

@@ -1,6 +1,7 @@
 //! What the API server says there is: nodes, pods and namespaces as small flat records, and which of them changed.
 //! Watching is left to `client`, acting on changes to `actors`.
 
+use super::address::Refusal;
 use super::entity::{Labels, Name};
 use super::time::Timestamp;
 use super::{Map, Set};
@@ -27,31 +28,32 @@ pub enum Unusable {
     /// No address of it can be used.
     NoAddress,
     /// Its address is one that must not be asked.
-    RefusedAddress,
+    RefusedAddress(IpAddr, Refusal),
 }
 
 impl Unusable {
-    /// Every reason.
-    pub const ALL: [Unusable; 3] = [Self::NotReady, Self::NoAddress, Self::RefusedAddress];
+    /// Every reason as a label of `/metrics`.
+    pub const LABELS: [&str; 3] = ["not_ready", "no_address", "refused_address"];
 
     /// The reason in words, and what to do about it.
-    pub const fn advice(self) -> &'static str {
-        match self {
+    pub fn advice(self) -> String {
+        let what = match self {
             Self::NotReady => "its condition Ready is not True; look at kubectl describe node",
-            Self::NoAddress => "none of its addresses is an IP of a type in kubeletAddressTypes",
-            Self::RefusedAddress => {
-                "its address must not be asked: link-local, multicast, unspecified and metadata addresses never are, others once \
-                 allowedAddresses names their network"
+            Self::NoAddress => {
+                "none of its addresses is an IP of a type in kubeletAddressTypes; name one that it has"
             }
-        }
+            Self::RefusedAddress(address, refusal) => return refusal.advice(address),
+        };
+        what.to_owned()
     }
 
     /// The reason as a label of `/metrics`.
     pub const fn as_label(self) -> &'static str {
+        let [not_ready, no_address, refused_address] = Self::LABELS;
         match self {
-            Self::NotReady => "not_ready",
-            Self::NoAddress => "no_address",
-            Self::RefusedAddress => "refused_address",
+            Self::NotReady => not_ready,
+            Self::NoAddress => no_address,
+            Self::RefusedAddress(..) => refused_address,
         }
     }
 }

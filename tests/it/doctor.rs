@@ -195,10 +195,14 @@ const UNUSABLE: &[(&str, &str, &str)] = &[
     (
         "b",
         "refused_address",
-        "its address must not be asked: link-local, multicast, unspecified and metadata addresses never are, others once \
-         allowedAddresses names their network",
+        "its address 169.254.169.254 is never asked, for it is link-local; give the node another one, or name another type \
+         by kubeletAddressTypes",
     ),
-    ("c", "no_address", "none of its addresses is an IP of a type in kubeletAddressTypes"),
+    (
+        "c",
+        "no_address",
+        "none of its addresses is an IP of a type in kubeletAddressTypes; name one that it has",
+    ),
 ];
 
 #[actix_web::test]

@@ -49,6 +49,7 @@ mod settings_layers;
 mod settings_texts;
 mod simulator;
 mod simulator_numbers;
+mod source_options;
 mod summaries;
 mod summaries_broken;
 mod summaries_numbers;

@@ -50,7 +50,7 @@ impl Nodes {
         self.0.retain(|(of, node), _| *of != id || there.contains(node));
         for node in scraped {
             let last = self.0.entry((id, node.clone())).or_insert_with(|| waiting(cluster, node));
-            if Unusable::ALL.iter().any(|reason| reason.as_label() == last.state.outcome) {
+            if Unusable::LABELS.contains(&last.state.outcome) {
                 last.state.outcome = "waiting";
                 last.state.why = None;
             }
@@ -58,7 +58,8 @@ impl Nodes {
         for (node, reason) in unusable {
             let last = self.0.entry((id, node.clone())).or_insert_with(|| waiting(cluster, node));
             last.state.outcome = reason.as_label();
-            last.state.why = Some(reason.advice().to_owned());
+            last.state.why = Some(reason.advice());
+            last.state.address = None;
         }
     }
 
