@@ -3,7 +3,7 @@
 
 use crate::client::kubernetes::Told;
 use crate::clock::Clock;
-use crate::messages::{Assigned, Drain, InventoryChanged, Retired, WhichAreForeign};
+use crate::messages::{Assigned, Drain, Foreign, InventoryChanged, Retired, WhichAreForeign};
 use crate::model::entity::{ClusterId, Name};
 use crate::model::inventory::{Change, Inventory, NodeInventory, PodName, Unusable};
 use crate::model::{Map, Set};
@@ -257,7 +257,8 @@ impl Handler<WhichAreForeign> for Discovery {
 
     fn handle(&mut self, ask: WhichAreForeign, _: &mut Context<Self>) -> Self::Result {
         let foreign = |pod: &PodName| self.inventory.node_of(pod).is_some_and(|node| *node != ask.node);
-        MessageResult(ask.pods.into_iter().filter(foreign).collect())
+        let others_unknown = self.inventory.pods_known() && !self.failing.contains("pods");
+        MessageResult(Foreign { pods: ask.pods.into_iter().filter(foreign).collect(), others_unknown })
     }
 }
 

@@ -8,6 +8,7 @@ use super::kubelet::{KubeletAccess, KubeletOptions};
 pub use super::login::Pod;
 use super::login::{certificates, configure, set_insecure, take_token, trust_nothing};
 pub use super::plugin::PluginError;
+use super::verifier::Verifier;
 use crate::clock::Clock;
 use crate::model::address::NodePolicy;
 use crate::model::inventory::{Change, NamespaceFacts, NodeFacts, PodFacts};
@@ -240,6 +241,13 @@ impl ApiServer {
             let mut tls =
                 config.rustls_client_config().map_err(|error| LoginError::Client(Box::new(error)))?;
             tls.alpn_protocols.clear();
+            let roots = config.root_cert.as_deref().unwrap_or_default();
+            let verifier = Verifier::new(roots, config.root_cert_file.clone(), options.by_name);
+            if let Some(verifier) = verifier.filter(|_| !config.accept_invalid_certs) {
+                tls.dangerous().set_certificate_verifier(Arc::new(verifier));
+            }
+            // Of an address nothing is sent, nor of what stands for one.
+            tls.enable_sni = options.by_name;
             Some(tls.into())
         } else {
             None
@@ -290,21 +298,6 @@ impl ApiServer {
         let reviews = kube::Api::<SelfSubjectAccessReview>::all(self.client.clone());
         let review = reviews.create(&kube::api::PostParams::default(), &review).await?;
         Ok(review.status.is_some_and(|status| status.allowed))
-    }
-
-    /// Its nodes, listed once.
-    ///
-    /// # Errors
-    /// When it does not list them.
-    pub async fn nodes(
-        &self,
-        policy: &NodePolicy,
-        node_selector: Option<&str>,
-    ) -> Result<Vec<NodeFacts>, AskError> {
-        let all = kube::api::ListParams::default();
-        let chosen = node_selector.map_or_else(|| all.clone(), |selector| all.clone().labels(selector));
-        let nodes = kube::Api::<ApiNode>::all(self.client.clone()).list(&chosen).await?;
-        Ok(nodes.items.iter().filter_map(|node| node.facts_by(policy)).collect())
     }
 
     /// Everything that the watches of nodes, pods and namespaces tell, for ever: a watch that fails begins anew, with

@@ -2,8 +2,10 @@
 
 mod bearer;
 pub mod credentials;
+mod fetch_error;
 pub mod following;
 pub mod kubelet;
 pub mod kubernetes;
 mod login;
 mod plugin;
+mod verifier;

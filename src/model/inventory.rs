@@ -357,6 +357,11 @@ impl Inventory {
         self.nodes.is_complete()
     }
 
+    /// Whether the pods were listed once.
+    pub fn pods_known(&self) -> bool {
+        self.pods.is_complete()
+    }
+
     /// Has these nodes count as changed once more.
     pub fn touch(&mut self, nodes: impl IntoIterator<Item = Name>) {
         self.touched.extend(nodes);

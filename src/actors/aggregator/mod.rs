@@ -139,7 +139,7 @@ impl Handler<Scraped> for Aggregator {
     fn handle(&mut self, scraped: Scraped, _: &mut Context<Self>) {
         let began = self.clock.uptime();
         let cluster = self.names.get(usize::from(scraped.cluster.0)).cloned().unwrap_or_default();
-        self.nodes.scraped(&cluster, &scraped, self.clock.now(), began);
+        self.nodes.scraped(&cluster, &scraped, began);
         let outcome = match scraped.outcome {
             Ok(took) => {
                 self.telemetry.tally(&took.tally);
