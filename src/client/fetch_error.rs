@@ -81,8 +81,8 @@ impl Asked<'_> {
     const fn refused(&self) -> &'static str {
         match (self.port, self.options.port) {
             (Some(_), _) => {
-                "nothing listens there: look whether the kubelet runs; the port is that of the node's status, for \
-                 kubeletPortFromStatus is given"
+                "nothing listens there: look whether the kubelet runs; the port is that of the node's status, as \
+                 kubeletPortFromStatus=true has it"
             }
             (None, TLS_PORT) => "nothing listens there: look whether the kubelet runs on that node",
             (None, _) if self.options.https => {
