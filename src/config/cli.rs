@@ -110,6 +110,7 @@ pub fn command(sources: &str, sinks: &str) -> Command {
         "Tries everything that collecting needs, once: API server, rights, each kubelet. Says what is wrong and what to \
          do; exit code 1 if anything is",
     );
+    let doctor = doctor.after_help(format!("Sources:\n{sources}"));
     let with_settings = |command: Command, defaults: &[(&str, &str)]| {
         let config = Arg::new("config").long("config").value_name("FILE").action(ArgAction::Append);
         let glog = GLOG_FLAGS.iter().map(|name| {

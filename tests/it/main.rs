@@ -71,6 +71,7 @@ mod tape_series;
 mod tape_sockets;
 mod tape_usage;
 mod tls;
+mod troubles;
 mod walk;
 mod watches;
 mod watches_whole;

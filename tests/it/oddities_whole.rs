@@ -2,6 +2,7 @@
 //! log once when it begins and once when it ends.
 
 use crate::doctor::{examined, node};
+use crate::documents::says;
 use crate::support::{Collector, until};
 use heapster::clock::Clock;
 use heapster::simulator::{ApiServer, Kind, KubeletAnswer, KubeletRequest, Kubelets};
@@ -99,6 +100,9 @@ async fn doctor_status_and_log_say_the_same_of_odd_answers() {
     assert!((-3_602..=-3_598).contains(&skew), "{skew}");
     collector.running.stop().await;
 
+    for (start, _) in ODD {
+        says("### Of a node that answers", start.trim_end_matches("\"n9\"").trim_end_matches('1'));
+    }
     let (mut child, log) = program(&source);
     let count = |text: &str| log.lock().unwrap().iter().filter(|line| line.contains(text)).count();
     let began = |last: usize| {
