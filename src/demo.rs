@@ -35,23 +35,35 @@ pub fn shape(demo: Demo) -> Shape {
 }
 
 /// Waits until the first window is there and says what can be asked. Everything it says goes to standard output.
-pub async fn guide(address: SocketAddr, every: Duration, cluster: Arc<SyntheticCluster>, source: String) {
+pub async fn guide(
+    base: String,
+    every: Duration,
+    cluster: Arc<SyntheticCluster>,
+    source: String,
+    api: String,
+) {
     let every = humantime::format_duration(every);
-    let base = format!("http://{}", reachable(address));
     say!("simulated cluster: {} nodes; collecting every {every}, answering at {base}", cluster.nodes().len());
     let client = awc::Client::default();
     let mut looked = 0_u32;
-    while !is_ready(&client, &base).await {
+    // Over TLS it would have to know whom to trust, and may have to say who it is.
+    while !base.starts_with("https") && !is_ready(&client, &base).await {
         if looked.is_multiple_of(PROGRESS) {
             say!("waiting for the first window …");
         }
         looked += 1;
         tokio::time::sleep(LOOK).await;
     }
-    say!("first window complete. Try:");
+    let first =
+        if base.starts_with("https") { "the first window takes a moment" } else { "first window complete" };
+    say!("{first}. Try:");
     for url in urls(&base, &cluster) {
         say!("  curl -s '{url}'");
     }
+    say!(
+        "through the proxy of the cluster's API server:\n  curl -s \
+         '{api}/api/v1/namespaces/kube-system/services/http:heapster:/proxy/api/v1/model/nodes/'"
+    );
     say!("the same cluster for a collector of your own:\n  --source='{source}'");
     say!("rates need two windows; {} routes are in the README. Ctrl-C ends.", ROUTES.len());
 }
@@ -68,12 +80,12 @@ async fn is_ready(client: &awc::Client, base: &str) -> bool {
     }
 }
 
-/// The address that a client on this machine can use.
-fn reachable(address: SocketAddr) -> SocketAddr {
-    if address.ip().is_unspecified() {
-        SocketAddr::new([127, 0, 0, 1].into(), address.port())
-    } else {
-        address
+/// The URL that a client on this machine can use.
+pub fn url(address: SocketAddr, tls: bool) -> String {
+    let scheme = if tls { "https" } else { "http" };
+    match address.ip().is_unspecified() {
+        true => format!("{scheme}://127.0.0.1:{}", address.port()),
+        false => format!("{scheme}://{address}"),
     }
 }
 

@@ -1,6 +1,7 @@
 //! `heapster doctor`: tries everything that collecting needs, once, and says what is wrong and what to do. What collecting
 //! then does is left to `topology`.
 
+use crate::client::credentials::Token;
 use crate::client::kubelet::{Asked, Deadline, Fetch, Fetched, KubeletClient, Target};
 use crate::client::kubernetes::{ApiServer, Right, Told};
 use crate::clock::Clock;
@@ -12,7 +13,7 @@ use crate::rollup::node::{Answer, assemble, unknown_pods};
 use crate::rollup::oddity::{Oddity, oddities, skew};
 use crate::rollup::schedule::Schedule;
 use crate::sources::{Format, Source};
-use crate::telemetry::chain;
+use crate::telemetry::{chain, printable};
 use futures_util::StreamExt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -30,20 +31,27 @@ const LISTING: Duration = Duration::from_secs(60);
 pub struct Report<'o> {
     out: &'o mut dyn FnMut(&str),
     wrong: usize,
+    /// What must not be said, whoever says it.
+    token: Option<Arc<Token>>,
 }
 
 impl Report<'_> {
+    fn say(&mut self, kind: &str, what: &str) {
+        let what = self.token.as_ref().map_or_else(|| what.to_owned(), |token| token.hide_in(what));
+        (self.out)(&format!("{kind:<6} {}", printable(&what)));
+    }
+
     fn ok(&mut self, what: &str) {
-        (self.out)(&format!("ok     {what}"));
+        self.say("ok", what);
     }
 
     fn note(&mut self, what: &str) {
-        (self.out)(&format!("note   {what}"));
+        self.say("note", what);
     }
 
     fn wrong(&mut self, what: &str) {
         self.wrong += 1;
-        (self.out)(&format!("WRONG  {what}"));
+        self.say("WRONG", what);
     }
 }
 
@@ -54,9 +62,10 @@ pub async fn examine(
     clock: Clock,
     out: &mut dyn FnMut(&str),
 ) -> usize {
-    let mut report = Report { out, wrong: 0 };
+    let mut report = Report { out, wrong: 0, token: None };
     for source in sources {
-        (report.out)(&format!("source {}", source.name));
+        (report.out)(&format!("source {}", printable(&source.name)));
+        report.token = None;
         if let Some(api_server) = api_server(&source, &clock, &mut report).await {
             rights(&source, &api_server, schedule.resolution().last_ended(clock.now()), &mut report).await;
             kubelets(&source, &api_server, schedule, &clock, &mut report).await;
@@ -79,6 +88,7 @@ async fn api_server(source: &Source, clock: &Clock, report: &mut Report<'_>) -> 
             return None;
         }
     };
+    report.token = Some(api_server.token());
     let url = &api_server.url;
     match tokio::time::timeout(PATIENCE, api_server.version()).await {
         Ok(Ok(version)) => report.ok(&format!("API server {url} answers: {version}")),
@@ -138,6 +148,10 @@ async fn kubelets(
     if access.tls.is_some() && !access.sends_token {
         report.note(
             "kubelets are not verified, for there is no CA, and get no token; name their CA by kubeletCA",
+        );
+    } else if access.tls.is_some() && api_server.is_nobody_to_kubelets(&source.kubelets) {
+        report.note(
+            "kubelets are asked as nobody: the login has neither a token nor a client certificate that they would know",
         );
     }
     let Some(inventory) = inventory(source, api_server, report).await else { return };

@@ -86,7 +86,7 @@ async fn run(mut typed: Typed) -> Result<ExitCode, Failure> {
     let mut config =
         Config::resolve(&typed, &environment, &|path| std::fs::read_to_string(path)).map_err(usage)?;
     let mut found = sources::build(&config.sources).map_err(usage)?;
-    let sinks = sinks::build(&config.sinks).map_err(usage)?;
+    let sinks = sinks::build(&config.sinks, &config.labels).map_err(usage)?;
     if found.is_empty() && matches!(typed.action, Action::Collect | Action::Doctor) {
         return Err(usage(sources::SourceError::None));
     }
@@ -95,6 +95,9 @@ async fn run(mut typed: Typed) -> Result<ExitCode, Failure> {
     telemetry::abort_on_panic();
     log::info!("{}", std::env::args_os().next().unwrap_or_default().to_string_lossy());
     log::info!("Heapster version {}", env!("CARGO_PKG_VERSION"));
+    for warning in &typed.warnings {
+        log::warn!("{warning}");
+    }
     let clock = Clock::system();
     if typed.action == Action::Doctor {
         let schedule = Schedule::new(config.resolution);
@@ -115,11 +118,14 @@ async fn run(mut typed: Typed) -> Result<ExitCode, Failure> {
     };
     let running = topology::start(&config, found, sinks, clock).await.map_err(failed)?;
     if let Some(simulator) = &simulator {
+        let url = demo::url(running.address, config.tls.is_some());
+        simulator.api().proxy("kube-system", "heapster", &url);
         actix::spawn(demo::guide(
-            running.address,
+            url,
             config.resolution.duration(),
             simulator.cluster().clone(),
             simulator.source_uri(),
+            simulator.api_url(),
         ));
     }
 

@@ -58,6 +58,8 @@ pub struct InventoryChanged {
     pub pods: usize,
     /// How many namespaces there are.
     pub namespaces: usize,
+    /// What tells one cluster from another: the uid of its namespace kube-system, once that is known.
+    pub uid: Option<Name>,
 }
 
 /// Why a node has no points in a window.
@@ -157,6 +159,8 @@ pub struct AskState;
 pub struct ClusterState {
     /// Its name.
     pub name: Name,
+    /// The cluster that it is under another name; its answers are not taken then.
+    pub same_as: Option<Name>,
     /// Whether the API server told of its nodes and pods.
     pub discovered: bool,
     /// Nodes that are scraped.

@@ -158,6 +158,10 @@ telemetry! {
     handling: Seconds = Seconds::new(), "aggregator_handling", Some(Unit::Seconds), "Time for which one message holds the aggregator's thread";
     questions: ByLabels<Counter, 1> = ByLabels::new(["outcome"]), "questions", None, "Questions asked over HTTP, by outcome";
     requests: ByLabels<Counter, 1> = ByLabels::new(["code"]), "http_requests", None, "HTTP requests answered, by status";
+    refused: ByLabels<Counter, 1> = ByLabels::new(["reason"]), "refused", None, "Requests and connections turned away or cut off, by reason";
+    connections: Gauge = Gauge::default(), "http_connections", None, "Connections of clients that are open";
+    certificates: ByLabels<Counter, 1> = ByLabels::new(["outcome"]), "certificate_changes", None, "Changes of the files of the server's TLS, by outcome";
+    certificate_expiry: Gauge = Gauge::default(), "certificate_expiry_timestamp", Some(Unit::Seconds), "End of the validity of the certificate that is shown; 0 without TLS";
     exports: ByLabels<Counter, 2> = ByLabels::new(["sink", "outcome"]), "exports", None, "Windows given to sinks, by outcome";
     export_queue: ByLabels<Gauge, 1> = ByLabels::new(["sink"]), "export_queue", None, "Windows that wait for a sink";
     clock_steps: Counter = Counter::default(), "clock_steps", None, "Steps of the machine's wall clock that were followed";
@@ -223,6 +227,43 @@ pub fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
+/// A text from outside as it may be shown: nothing in it steers a terminal or feigns another line, and what follows the
+/// name of an authentication scheme is left out.
+pub fn printable(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut hidden = false;
+    for word in text.split_inclusive(char::is_whitespace) {
+        let bare = word.trim_end();
+        if hidden && !bare.is_empty() {
+            out.push('…');
+            out.push_str(word.get(bare.len()..).unwrap_or_default());
+        } else {
+            out.push_str(word);
+        }
+        hidden = (hidden && bare.is_empty())
+            || SCHEMES.iter().any(|scheme| bare.len() >= scheme.len() && ends_with(bare, scheme));
+    }
+    if !out.chars().any(steers) {
+        return out;
+    }
+    out.chars().map(|c| if steers(c) { c.escape_unicode().to_string() } else { c.to_string() }).collect()
+}
+
+/// Names before which credentials stand in an HTTP header.
+const SCHEMES: [&str; 2] = ["bearer", "basic"];
+
+fn ends_with(word: &str, scheme: &str) -> bool {
+    let start = word.len() - scheme.len();
+    word.get(start..).is_some_and(|end| end.eq_ignore_ascii_case(scheme))
+}
+
+/// Whether a character does something else than to be seen: control characters, and those that turn the direction of
+/// writing.
+const fn steers(c: char) -> bool {
+    matches!(c, '\0'..='\x1f' | '\x7f'..='\u{9f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
 /// Starts logging to standard error: time, level, message. What other libraries say is kept to warnings, and what the
 /// Kubernetes client and the HTTP library say to debugging: every failure comes back to us as a value and is told once.
 pub fn start_logs(level: log::LevelFilter) {
@@ -235,7 +276,10 @@ pub fn start_logs(level: log::LevelFilter) {
         .filter_module("actix", client)
         .filter_module("heapster", level)
         .format(|out, record| {
-            writeln!(out, "{} {:<5} {}", out.timestamp_millis(), record.level(), record.args())
+            // The log sink's own text has a line for each point.
+            let text = record.args().to_string();
+            let lines: Vec<String> = text.split('\n').map(printable).collect();
+            writeln!(out, "{} {:<5} {}", out.timestamp_millis(), record.level(), lines.join("\n"))
         });
     // Only the first start counts: tests start the program's parts many times in one process.
     let _ = builder.try_init();

@@ -5,9 +5,11 @@ use crate::actors::aggregator::Aggregator;
 use crate::actors::discovery::{Discovery, MakeScraper, ScraperHandle};
 use crate::actors::exporter::Exporter;
 use crate::actors::scraper::{Scraper, Shared};
+use crate::api::certificates::{Certificates, TlsError};
+use crate::api::limits::Limits;
 use crate::api::server::server;
 use crate::api::{Api, Settings};
-use crate::client::kubelet::{Deadline, KubeletClient};
+use crate::client::kubelet::{Deadline, KubeletAccess, KubeletClient};
 use crate::client::kubernetes::{ApiServer, LoginError};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -25,6 +27,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::task::JoinHandle;
 
 /// Data that is older is not healthy (Heapster `metrics/heapster.go`), or three windows where those are longer.
 const STALE_AFTER: Duration = Duration::from_secs(180);
@@ -35,9 +38,17 @@ pub enum StartError {
     /// The address cannot be listened on.
     #[error("cannot listen on {0}; give another --port or --listen_ip")]
     Listen(SocketAddr, #[source] std::io::Error),
+    /// The files of TLS cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// A source's API server cannot be asked.
     #[error("--source {0}")]
     Login(Name, #[source] LoginError),
+    /// Two sources have the same API server.
+    #[error(
+        "--source {0}: another source has the same API server {1}; every point would be there twice: leave one out"
+    )]
+    SameServer(Name, String),
 }
 
 /// A running collector.
@@ -51,19 +62,38 @@ pub struct Running {
     exporters: Vec<Addr<Exporter>>,
     arbiters: Vec<Arbiter>,
     grace: Duration,
+    /// Looks at the files of TLS.
+    keeper: Option<JoinHandle<()>>,
 }
 
 /// Starts everything. Must be called within an actix system.
 ///
 /// # Errors
-/// When the address cannot be listened on or a source's login cannot be made; nothing runs then.
+/// When the address cannot be listened on, the files of TLS cannot be used, or a source's login cannot be made; nothing
+/// runs then.
 pub async fn start(
     config: &Config,
     sources: Vec<Source>,
     sinks: Vec<(String, Maker)>,
     clock: Clock,
 ) -> Result<Running, StartError> {
+    start_with(config, sources, sinks, clock, Limits::default()).await
+}
+
+/// [`start`] with other limits of clients.
+///
+/// # Errors
+/// As [`start`].
+pub async fn start_with(
+    config: &Config,
+    sources: Vec<Source>,
+    sinks: Vec<(String, Maker)>,
+    clock: Clock,
+    limits: Limits,
+) -> Result<Running, StartError> {
     let telemetry = Telemetry::new();
+    let certificates =
+        config.tls.clone().map(|files| Certificates::load(files, telemetry.clone())).transpose()?;
     let schedule = Schedule::new(config.resolution);
     let mut logins = Vec::new();
     for source in &sources {
@@ -71,6 +101,10 @@ pub async fn start(
         let api_server = ApiServer::new(&source.login, &clock).await.map_err(failed)?;
         let access = api_server.kubelets(&source.kubelets).map_err(failed)?;
         log::info!("{}: API server {}, kubelet port {}", source.name, api_server.url, source.kubelets.port);
+        let same = |(other, _): &&(ApiServer, KubeletAccess)| other.is_same_server(&api_server);
+        if logins.iter().any(|login| same(&login)) {
+            return Err(StartError::SameServer(source.name.clone(), api_server.url));
+        }
         logins.push((api_server, access));
     }
     let listener = listen(config.listen)?;
@@ -80,9 +114,11 @@ pub async fn start(
     let mut exporters = Vec::new();
     for (name, make) in sinks {
         let (arbiter, telemetry, shown) = (Arbiter::new(), telemetry.clone(), name.clone());
+        let within = config.export_within;
         log::info!("starting with sink {name}");
-        let exporter =
-            Exporter::start_in_arbiter(&arbiter.handle(), move |_| Exporter::new(shown, make(), telemetry));
+        let exporter = Exporter::start_in_arbiter(&arbiter.handle(), move |_| {
+            Exporter::new(shown, make(), telemetry).within(within)
+        });
         arbiters.push(arbiter);
         exporters.push((name, exporter));
     }
@@ -91,7 +127,7 @@ pub async fn start(
     let arbiter = Arbiter::new();
     let recipients: Vec<(String, Recipient<Export>)> =
         exporters.iter().map(|(name, exporter)| (name.clone(), exporter.clone().recipient())).collect();
-    let rollup = Rollup::new(names.iter().cloned(), schedule, config.retention);
+    let rollup = Rollup::new(names.iter().cloned(), schedule, config.kept());
     let aggregator = {
         let (names, clock, telemetry) = (names.clone(), clock.clone(), telemetry.clone());
         Aggregator::start_in_arbiter(&arbiter.handle(), move |_| {
@@ -106,17 +142,24 @@ pub async fn start(
         aggregator.clone().recipient(),
         aggregator.clone().recipient(),
         names,
-        Settings { stale_after, disable_export: false },
+        Settings {
+            stale_after,
+            disable_export: config.disable_export,
+            labels: config.labels.clone(),
+            sinks: exporters.iter().map(|(name, _)| name.clone()).collect(),
+        },
         clock.clone(),
         telemetry.clone(),
     );
-    let server = server(&api, listener).map_err(|error| StartError::Listen(config.listen, error))?;
+    let server = server(&api, listener, limits, certificates.as_ref())
+        .map_err(|error| StartError::Listen(config.listen, error))?;
     let handle = server.handle();
     actix::spawn(async move {
         if let Err(error) = server.await {
             log::error!("the HTTP server ended: {error}");
         }
     });
+    let keeper = certificates.map(|certificates| actix::spawn(certificates.keep(limits.reread)));
 
     let threads: Vec<Arbiter> = (0..threads(config.max_procs)).map(|_| Arbiter::new()).collect();
     let mut discoveries = Vec::new();
@@ -153,7 +196,7 @@ pub async fn start(
     log::info!("listening on {address}");
     let exporters = exporters.into_iter().map(|(_, exporter)| exporter).collect();
     let grace = config.shutdown_grace;
-    Ok(Running { address, api, server: handle, discoveries, aggregator, exporters, arbiters, grace })
+    Ok(Running { address, api, server: handle, discoveries, aggregator, exporters, arbiters, grace, keeper })
 }
 
 impl Running {
@@ -176,6 +219,9 @@ impl Running {
         if !done {
             log::warn!("not everything was finished within {}", humantime::format_duration(self.grace));
             self.server.stop(false).await;
+        }
+        if let Some(keeper) = self.keeper {
+            keeper.abort();
         }
         for arbiter in self.arbiters {
             arbiter.stop();

@@ -51,6 +51,8 @@ pub struct Discovery {
     gathering: bool,
     /// Whether the aggregator does not know yet which nodes are scraped.
     nodes_changed: bool,
+    /// The cluster's uid as the aggregator was told it.
+    uid: Option<Name>,
     draining: bool,
 }
 
@@ -85,6 +87,7 @@ impl Discovery {
             nodes_since: None,
             gathering: false,
             nodes_changed: true,
+            uid: None,
             draining: false,
         }
     }
@@ -174,15 +177,18 @@ impl Discovery {
         }
         self.telemetry.pods.of([name]).set(gauge(pods));
         self.telemetry.namespaces.of([name]).set(gauge(namespaces));
-        if !self.nodes_changed {
+        let uid = self.inventory.cluster_uid();
+        if !self.nodes_changed && uid == self.uid.as_ref() {
             return true;
         }
+        self.uid = uid.cloned();
         let changed = InventoryChanged {
             cluster: self.cluster,
             scraped: self.scrapers.keys().cloned().collect(),
             unusable: self.unusable.iter().map(|(name, reason)| (name.clone(), *reason)).collect(),
             pods,
             namespaces,
+            uid: self.uid.clone(),
         };
         self.nodes_changed = self.aggregator.try_send(changed).is_err();
         !self.nodes_changed

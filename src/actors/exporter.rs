@@ -8,6 +8,7 @@ use crate::telemetry::{Telemetry, gauge};
 use actix::prelude::*;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// How many windows wait for a sink before the oldest makes room.
@@ -21,10 +22,11 @@ pub struct Exporter {
     telemetry: Telemetry,
     failing: bool,
     drained: Vec<oneshot::Sender<()>>,
+    within: Duration,
 }
 
 impl Exporter {
-    /// An exporter in front of `sink`, whose name is shown in logs and counters.
+    /// An exporter in front of `sink`, whose name is shown in logs and counters; it waits for it without end.
     pub fn new(name: String, sink: Box<dyn Sink>, telemetry: Telemetry) -> Self {
         Self {
             name,
@@ -33,7 +35,13 @@ impl Exporter {
             telemetry,
             failing: false,
             drained: Vec::new(),
+            within: Duration::MAX,
         }
+    }
+
+    /// The same one, giving up a window that takes its sink longer than this.
+    pub fn within(self, within: Duration) -> Self {
+        Self { within, ..self }
     }
 
     /// Gives the sink the oldest window, unless it is still busy.
@@ -50,8 +58,11 @@ impl Exporter {
             return;
         };
         let Some(mut sink) = self.sink.take() else { return };
+        let within = self.within;
         let export = async move {
-            let result = sink.export(batch).await;
+            let result = tokio::time::timeout(within, sink.export(batch)).await.unwrap_or_else(|_| {
+                Err(SinkError(format!("not done within {}", humantime::format_duration(within))))
+            });
             (sink, result)
         };
         context.spawn(export.into_actor(self).map(|(sink, result), exporter, context| {

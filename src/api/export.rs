@@ -14,7 +14,10 @@ pub async fn metrics(api: web::Data<Api>, request: HttpRequest) -> Reply {
     }
     let latest = api.latest(cluster, Scope::All).await?;
     let nodes = latest.into_iter().flat_map(|latest| latest.nodes);
-    Ok(reply::long_json(metric_export::export(nodes.map(|recent| recent.newest).collect())))
+    Ok(reply::long_json(metric_export::export(
+        nodes.map(|recent| recent.newest).collect(),
+        api.settings.labels.clone(),
+    )))
 }
 
 /// What those points are.

@@ -1,12 +1,18 @@
 //! The API's HTTP: decode the request, ask the aggregator, encode the answer. What is answered is left to `rollup`, how
 //! it looks to `wire`.
 
+mod accept;
+pub mod certificates;
+mod connection;
 pub mod error;
 pub mod export;
 pub mod health;
+pub mod limits;
 pub mod listings;
 pub mod manners;
 pub mod model;
+pub mod openapi;
+pub mod page;
 mod reply;
 pub mod resource_metrics;
 pub mod routes;
@@ -16,6 +22,7 @@ pub mod status;
 use crate::clock::Clock;
 use crate::messages::{Ask, AskNodes, AskState, ClusterState, NodeState};
 use crate::model::entity::{ClusterId, Name};
+use crate::model::label_copier::LabelCopier;
 use crate::model::metric::Value;
 use crate::model::time::Timestamp;
 use crate::rollup::history::{SeriesKey, Span};
@@ -41,6 +48,10 @@ pub struct Settings {
     pub stale_after: Duration,
     /// Whether `/api/v1/metric-export` answers with an empty list.
     pub disable_export: bool,
+    /// How objects' labels are told there.
+    pub labels: LabelCopier,
+    /// What the sinks are called.
+    pub sinks: Vec<String>,
 }
 
 /// What every handler needs. Cloning is cheap.

@@ -1,7 +1,7 @@
 //! THE table of routes: every path that is answered, once. The server, the README and the manifests' probes are all held
 //! to it. What a request must be like for any of them is left to [`super::manners`].
 
-use super::{export, health, listings, manners, model, resource_metrics, status};
+use super::{export, health, listings, manners, model, openapi, page, resource_metrics, status};
 use actix_web::dev::HttpServiceFactory;
 use actix_web::guard::fn_guard;
 use actix_web::{Resource, web};
@@ -39,7 +39,13 @@ impl Route {
 
     /// Whether a path without query belongs to it.
     pub fn matches(&self, path: &str) -> bool {
-        actix_web::dev::ResourceDef::new(self.path).is_match(path.trim_end_matches('/'))
+        let path = if path == "/" { path } else { path.trim_end_matches('/') };
+        actix_web::dev::ResourceDef::new(self.path).is_match(path)
+    }
+
+    /// Its path as it is shown: without how much `{metric}` takes.
+    pub fn shown(&self) -> String {
+        self.path.replace("{metric:.+}", "{metric}")
     }
 }
 
@@ -60,6 +66,8 @@ macro_rules! routes {
 }
 
 routes! {
+    "/" Text page::page, "a page: what runs here, how it does, and every route";
+    "/openapi.json" Json openapi::openapi, "every route for machines, as OpenAPI 3.1";
     "/healthz" Text health::healthz, "whether the data is fresh";
     "/healthz/healthz" Text health::healthz_alone, "the same, with nothing but the reason";
     "/livez" Text health::livez, "whether the process lives";

@@ -2,52 +2,105 @@
 //! is left to `topology`.
 
 use super::Api;
+use super::accept::{Connection, Door};
+use super::certificates::Certificates;
 use super::error::ApiError;
+use super::limits::{Gate, Limits, gate};
 use super::manners::{not_found, tidy_path};
 use super::routes::ROUTES;
+use actix_http::HttpService;
+use actix_server::Server;
+use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
 use actix_web::body::MessageBody;
-use actix_web::dev::{Server, ServiceRequest, ServiceResponse};
+use actix_web::dev::{AppConfig, Extensions, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::middleware::{Compress, Next, from_fn};
-use actix_web::{App, Error, HttpServer, web};
+use actix_web::{App, Error, web};
 use std::net::TcpListener;
 use std::time::Duration;
+use tokio::net::TcpStream;
 
-/// How long a client may take to send its headers.
-const HEADERS_WITHIN: Duration = Duration::from_secs(10);
-/// How long an idle connection is kept.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// How long a client may take to see that its connection is closed.
+const CLOSED_WITHIN: Duration = Duration::from_secs(2);
 /// How long open requests may take once the server is to stop.
 const STOP_WITHIN_SECONDS: u64 = 5;
 /// Threads that answer: questions are asked of one aggregator, so more than a few gain nothing.
 const WORKERS: usize = 2;
 
-/// The server on an open socket, not yet running.
+/// The server on an open socket, not yet running. It speaks TLS where there are certificates.
 ///
 /// # Errors
 /// When the socket cannot be listened on.
-pub fn server(api: &Api, listener: TcpListener) -> std::io::Result<Server> {
+pub fn server(
+    api: &Api,
+    listener: TcpListener,
+    limits: Limits,
+    certificates: Option<&Certificates>,
+) -> std::io::Result<Server> {
     let api = web::Data::new(api.clone());
-    let server = HttpServer::new(move || {
-        let paths =
-            web::PathConfig::default().error_handler(|error, _| ApiError::BadPath(error.to_string()).into());
-        let app = App::new()
-            .app_data(api.clone())
-            .app_data(paths)
-            .wrap(from_fn(tidy_path))
-            .wrap(Compress::default())
-            .wrap(from_fn(count));
-        ROUTES
-            .iter()
-            .fold(app, |app, route| app.service(route.resource()))
-            .default_service(web::to(not_found))
-    });
-    let server = server
+    let gate = web::Data::new(Gate::new(limits, certificates.and_then(Certificates::names)));
+    let tls = certificates.map(Certificates::current);
+    let door = Door::new(limits, tls, api.telemetry.clone());
+    let builder = Server::build()
         .workers(WORKERS)
+        .max_concurrent_connections(limits.connections)
         .disable_signals()
-        .client_request_timeout(HEADERS_WITHIN)
-        .keep_alive(KEEP_ALIVE)
         .shutdown_timeout(STOP_WITHIN_SECONDS);
-    Ok(server.listen(listener)?.run())
+    let ending = builder.graceful_shutdown_signal();
+    let serve = move || {
+        let (ending, entering) = (ending.clone(), ending.clone());
+        let app = app(api.clone(), gate.clone()).into_factory();
+        let app = app.map_err(|error: Error| error.error_response());
+        let http = HttpService::build()
+            .graceful_shutdown_signal(move || {
+                let ending = ending.clone();
+                async move { ending.notified().await }
+            })
+            .keep_alive(limits.keep_alive)
+            .client_request_timeout(limits.head_within)
+            .client_disconnect_timeout(CLOSED_WITHIN)
+            .on_connect_ext(|connection: &Connection, data: &mut Extensions| {
+                data.insert(connection.peer.clone());
+            })
+            .h1(map_config(app, |()| AppConfig::default()));
+        let door = door.clone();
+        let enter = fn_service(move |stream: TcpStream| {
+            let (door, ending) = (door.clone(), entering.clone());
+            async move {
+                tokio::select! {
+                    () = ending.notified() => Err(()),
+                    entered = door.enter(stream) => entered.ok_or(()),
+                }
+            }
+        });
+        enter.and_then(http.map_err(drop))
+    };
+    Ok(builder.listen("api", listener, serve)?.run())
+}
+
+/// What is answered, and how.
+fn app(
+    api: web::Data<Api>,
+    limits: web::Data<Gate>,
+) -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<impl MessageBody>,
+        Error = Error,
+        InitError = (),
+    >,
+> {
+    let paths =
+        web::PathConfig::default().error_handler(|error, _| ApiError::BadPath(error.to_string()).into());
+    let app = App::new()
+        .app_data(api)
+        .app_data(limits)
+        .app_data(paths)
+        .wrap(from_fn(tidy_path))
+        .wrap(Compress::default())
+        .wrap(from_fn(gate))
+        .wrap(from_fn(count));
+    ROUTES.iter().fold(app, |app, route| app.service(route.resource())).default_service(web::to(not_found))
 }
 
 async fn count(

@@ -2,11 +2,12 @@
 
 use super::Api;
 use super::error::ApiError;
+use super::reply::cluster;
 use crate::messages::{ClusterState, NodeState};
 use crate::rollup::rate::NoRate;
 use crate::wire::rfc3339;
 use actix_web::http::header::ContentType;
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -21,6 +22,9 @@ struct Status {
 #[serde(rename_all = "camelCase")]
 struct Cluster {
     name: String,
+    /// The cluster that it is under another name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    same_as: Option<String>,
     discovered: bool,
     nodes_scraped: usize,
     nodes_unusable: usize,
@@ -47,8 +51,11 @@ struct Node {
 }
 
 /// `/api/v1/status`.
-pub async fn status(api: web::Data<Api>) -> Result<HttpResponse, ApiError> {
-    let (clusters, nodes) = (api.states().await?, api.nodes().await?);
+pub async fn status(api: web::Data<Api>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    let (mut clusters, nodes) = (api.states().await?, api.nodes().await?);
+    if let Some(asked) = cluster(&api, &request)? {
+        clusters = clusters.into_iter().skip(usize::from(asked.0)).take(1).collect();
+    }
     let text = encode(&clusters, &nodes).map_err(|_| ApiError::Ended)?;
     Ok(HttpResponse::Ok().content_type(ContentType::json()).body(text))
 }
@@ -58,6 +65,7 @@ fn encode(clusters: &[ClusterState], nodes: &[NodeState]) -> serde_json::Result<
         |cluster: &ClusterState| nodes.iter().filter(|node| node.cluster == cluster.name).map(node).collect();
     let clusters = clusters.iter().map(|cluster| Cluster {
         name: cluster.name.to_string(),
+        same_as: cluster.same_as.as_ref().map(ToString::to_string),
         discovered: cluster.discovered,
         nodes_scraped: cluster.scraped,
         nodes_unusable: cluster.unusable,

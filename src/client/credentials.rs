@@ -11,6 +11,9 @@ use std::time::Duration;
 /// before it expires, and Kubernetes' own clients reread it every minute.
 const REREAD: Duration = Duration::from_secs(60);
 
+/// So many characters of a secret give it away: fewer are a word like any other.
+const TELLING: usize = 8;
+
 /// A secret text. It has no way to be printed; what needs it says so by [`Secret::reveal`].
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
@@ -24,6 +27,24 @@ impl Secret {
     /// The text.
     pub fn reveal(&self) -> &str {
         &self.0
+    }
+
+    /// A text of somebody who was told the secret, without it: also where only its beginning is left.
+    pub fn hide_in(&self, text: &str) -> String {
+        let Some(begins) = self.0.char_indices().nth(TELLING).and_then(|(at, _)| self.0.get(..at)) else {
+            return if self.0.is_empty() { text.to_owned() } else { text.replace(&self.0, "…") };
+        };
+        let mut out = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once(begins) {
+            out.push_str(before);
+            out.push('…');
+            let more = self.0.get(begins.len()..).unwrap_or_default();
+            let same = more.chars().zip(after.chars()).take_while(|(a, b)| a == b);
+            rest = after.get(same.map(|(c, _)| c.len_utf8()).sum()..).unwrap_or_default();
+        }
+        out.push_str(rest);
+        out
     }
 }
 
@@ -44,6 +65,21 @@ pub enum TokenSource {
     File(PathBuf),
     /// A program that a kubeconfig names.
     Plugin(Box<Plugin>),
+}
+
+/// The token that a file holds.
+///
+/// # Errors
+/// What is wrong with the file, as the end of a sentence.
+pub fn secret_of(text: &str) -> Result<Secret, &'static str> {
+    let bare = text.trim();
+    if bare.is_empty() {
+        return Err("is empty");
+    }
+    if !bare.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err("holds more than one token: there are blanks, lines or other bytes in it");
+    }
+    Ok(Secret::new(bare))
 }
 
 /// The token of one source: its API server's client and all of its scrapers share it.
@@ -67,6 +103,11 @@ impl Token {
     /// A token from this source.
     pub fn new(source: TokenSource, clock: Clock) -> Self {
         Self { source, clock, file: Mutex::default() }
+    }
+
+    /// Whether there never is any.
+    pub fn is_none(&self) -> bool {
+        matches!(self.source, TokenSource::None)
     }
 
     /// The token. None where there is none, or it could never be had; a file that is gone for a while, or a program that
@@ -97,6 +138,17 @@ impl Token {
         }
     }
 
+    /// A text of somebody who was told the token, without it.
+    pub fn hide_in(&self, text: &str) -> String {
+        let secret = match &self.source {
+            TokenSource::None => None,
+            TokenSource::Fixed(secret) => Some(secret.clone()),
+            TokenSource::File(_) => self.file().read.clone(),
+            TokenSource::Plugin(plugin) => plugin.last(),
+        };
+        secret.map_or_else(|| text.to_owned(), |secret| secret.hide_in(text))
+    }
+
     fn file(&self) -> MutexGuard<'_, File> {
         self.file.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -108,11 +160,13 @@ impl Token {
             file.tried = Some(now);
             // A few hundred bytes from memory: not worth a thread.
             let problem = match std::fs::read_to_string(path) {
-                Ok(text) if !text.trim().is_empty() => {
-                    file.read = Some(Secret::new(text.trim()));
-                    None
-                }
-                Ok(_) => Some("is empty".to_owned()),
+                Ok(text) => match secret_of(&text) {
+                    Ok(secret) => {
+                        file.read = Some(secret);
+                        None
+                    }
+                    Err(problem) => Some(problem.to_owned()),
+                },
                 Err(error) => Some(format!("cannot be read: {error}")),
             };
             match &problem {

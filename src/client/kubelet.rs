@@ -6,6 +6,7 @@ pub use super::fetch_error::{Asked, Bound, Deadline, FetchError};
 use super::verifier::host_of;
 use crate::model::entity::Name;
 use crate::model::time::Timestamp;
+use crate::telemetry::printable;
 use actix_web::http::header;
 use awc::error::{ConnectError, SendRequestError};
 use futures_util::StreamExt;
@@ -232,6 +233,7 @@ impl Ask {
             return Ok(Fetched { body, date });
         }
         let text: String = String::from_utf8_lossy(&body).split_whitespace().collect::<Vec<_>>().join(" ");
+        let text = printable(&token.map_or_else(|| text.clone(), |token| token.hide_in(&text)));
         Err(FetchError::Status { status, text: text.chars().take(SHOWN).collect() })
     }
 }

@@ -12,7 +12,7 @@ use super::verifier::Verifier;
 use crate::clock::Clock;
 use crate::model::address::NodePolicy;
 use crate::model::inventory::{Change, NamespaceFacts, NodeFacts, PodFacts};
-use crate::telemetry::chain;
+use crate::telemetry::{chain, printable};
 use crate::wire::kubernetes_objects::{ApiNamespace, ApiNode, ApiPod};
 use futures_util::StreamExt;
 use futures_util::stream::{BoxStream, select_all};
@@ -67,14 +67,19 @@ pub enum LoginError {
     )]
     NotInCluster,
     /// The kubeconfig cannot be used.
-    #[error("kubeconfig {0:?} cannot be used; check that it exists, can be read and names a current context")]
-    Kubeconfig(PathBuf, #[source] Box<kube::config::KubeconfigError>),
+    #[error(
+        "kubeconfig {0:?} cannot be used: {1}; check that it exists, can be read and names a current context"
+    )]
+    Kubeconfig(PathBuf, String),
     /// The URL cannot be used.
     #[error("{0:?} is no URL of an API server")]
     BadServer(String),
     /// A file cannot be read.
     #[error("{0:?} cannot be read")]
     File(PathBuf, #[source] std::io::Error),
+    /// A token file holds no token.
+    #[error("{0:?} {1}; give a file with the token alone")]
+    Token(PathBuf, &'static str),
     /// A file holds no certificate.
     #[error("{0:?} holds no certificate in PEM form")]
     NoCertificate(PathBuf),
@@ -123,7 +128,7 @@ pub struct AskError(#[from] kube::Error);
 impl AskError {
     /// The error with what to do about it.
     pub fn advice(&self) -> String {
-        advice(&self.0)
+        printable(&advice(&self.0))
     }
 }
 
@@ -162,6 +167,8 @@ pub struct ApiServer {
     client: kube::Client,
     config: kube::Config,
     token: Arc<Token>,
+    /// Whether the URI says that nobody need be verified.
+    insecure: bool,
     /// Its URL, without what may be a password.
     pub url: String,
 }
@@ -207,7 +214,11 @@ impl ApiServer {
             config.cluster_url.authority().map(|authority| authority.as_str()).unwrap_or_default();
         let bare = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
         let url = format!("{}://{bare}/", config.cluster_url.scheme_str().unwrap_or_default());
-        Ok(Self { client, config, token, url })
+        let insecure = match login {
+            Login::InCluster { insecure, .. } | Login::Bare { insecure, .. } => *insecure,
+            Login::Kubeconfig(_) => false,
+        };
+        Ok(Self { client, config, token, insecure, url })
     }
 
     /// How kubelets are reached: with the API server's certificates, but for what the options say otherwise.
@@ -233,9 +244,11 @@ impl ApiServer {
             };
         }
         set_insecure(&mut config, options.insecure);
-        let told = config.accept_invalid_certs;
-        // As Heapster: without a CA there is nothing to verify against.
-        let unverified = config.root_cert.is_none() && config.root_cert_file.is_none();
+        let told = options.insecure || (self.insecure && options.ca.is_none());
+        // As Heapster: without a CA there is nothing to verify against. A kubeconfig that skips it for the API server
+        // does not speak of kubelets' tokens.
+        let no_ca = config.root_cert.is_none() && config.root_cert_file.is_none();
+        let unverified = no_ca || config.accept_invalid_certs;
         set_insecure(&mut config, unverified);
         let tls = if options.https {
             let mut tls =
@@ -268,9 +281,28 @@ impl ApiServer {
         bare == "localhost" || bare.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
     }
 
+    /// Whether both are at one address, as far as that can be seen without asking.
+    pub fn is_same_server(&self, other: &Self) -> bool {
+        let address = |server: &Self| {
+            let url = &server.config.cluster_url;
+            let host = url.host().unwrap_or_default().to_ascii_lowercase();
+            let host = if host == "localhost" { "127.0.0.1".to_owned() } else { host };
+            let default = if url.scheme_str() == Some("http") { 80 } else { 443 };
+            (host, url.port_u16().unwrap_or(default), url.path().trim_end_matches('/').to_owned())
+        };
+        address(self) == address(other)
+    }
+
     /// The bearer token that kubelets are asked with, which is the API server's.
     pub fn token(&self) -> Arc<Token> {
         self.token.clone()
+    }
+
+    /// Whether kubelets are shown neither a token nor a certificate.
+    pub fn is_nobody_to_kubelets(&self, options: &KubeletOptions) -> bool {
+        let auth = &self.config.auth_info;
+        let certificate = auth.client_certificate.is_some() || auth.client_certificate_data.is_some();
+        self.token.is_none() && !certificate && auth.exec.is_none() && options.identity.is_none()
     }
 
     /// Its version.
@@ -325,6 +357,7 @@ impl ApiServer {
             + Send
             + 'static,
     {
+        let token = self.token.clone();
         let events = following(kube::Api::<K>::all(self.client.clone()), labels);
         let change = move |event: Event<K>| match event {
             Event::Init => Some(Change::ListBegins),
@@ -336,7 +369,7 @@ impl ApiServer {
         let tell = move |event: Result<Event<K>, watcher::Error>| {
             let told = match event {
                 Ok(event) => change(event).map(told),
-                Err(error) => Some(Told::Failed(kind, advice(&error))),
+                Err(error) => Some(Told::Failed(kind, printable(&token.hide_in(&advice(&error))))),
             };
             std::future::ready(told)
         };

@@ -1,10 +1,10 @@
 //! What a login comes to in the Kubernetes client's own configuration: servers, CAs, tokens, proxies. Asking is left to
 //! [`super::kubernetes`].
 
-use super::credentials::{Secret, TokenSource};
+use super::credentials::{Secret, TokenSource, secret_of};
 use super::kubernetes::{Login, LoginError};
 use super::plugin::Plugin;
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use secrecy::ExposeSecret;
 use std::net::Ipv6Addr;
 use std::path::PathBuf;
@@ -50,6 +50,18 @@ impl Pod {
     }
 }
 
+/// Why a kubeconfig cannot be used, without the lines of it that the library quotes: there are secrets in it.
+fn unquoted(error: &KubeconfigError) -> String {
+    match error {
+        KubeconfigError::Parse(error) => {
+            let place = error.location().map(|at| format!(" at line {}, column {}", at.line(), at.column()));
+            format!("it is no YAML of a kubeconfig{}", place.unwrap_or_default())
+        }
+        KubeconfigError::ReadConfig(error, _) => error.to_string(),
+        other => other.to_string(),
+    }
+}
+
 /// The client's own configuration of a login.
 ///
 /// # Errors
@@ -71,7 +83,7 @@ pub(super) async fn configure(login: &Login, pod: &Pod) -> Result<kube::Config, 
             Ok(config)
         }
         Login::Kubeconfig(path) => {
-            let failed = |error| LoginError::Kubeconfig(path.clone(), Box::new(error));
+            let failed = |error| LoginError::Kubeconfig(path.clone(), unquoted(&error));
             let kubeconfig = Kubeconfig::read_from(path).map_err(failed)?;
             let mut clusters = kubeconfig.clusters.iter().filter_map(|named| named.cluster.as_ref());
             let proxied = clusters.any(|cluster| cluster.proxy_url.is_some());
@@ -85,7 +97,14 @@ pub(super) async fn configure(login: &Login, pod: &Pod) -> Result<kube::Config, 
             Ok(config)
         }
         Login::Bare { server, insecure, mounted_token } => {
-            let mut config = kube::Config::new(parsed(server)?);
+            let mut bare = server.clone();
+            // Neither fails for a URL that has a host.
+            let _ = (bare.set_username(""), bare.set_password(None));
+            let mut config = kube::Config::new(parsed(&bare)?);
+            if !server.username().is_empty() {
+                config.auth_info.username = Some(decoded(server.username()));
+                config.auth_info.password = Some(decoded(server.password().unwrap_or_default()).into());
+            }
             config.proxy_url = None;
             set_insecure(&mut config, *insecure);
             if *mounted_token && pod.token().exists() {
@@ -94,6 +113,11 @@ pub(super) async fn configure(login: &Login, pod: &Pod) -> Result<kube::Config, 
             Ok(config)
         }
     }
+}
+
+/// A part of a URL as it was meant.
+fn decoded(part: &str) -> String {
+    percent_encoding::percent_decode_str(part).decode_utf8_lossy().into_owned()
 }
 
 /// Takes the bearer token out of the client's own configuration: files are read again in our own way, and a program's
@@ -106,7 +130,9 @@ pub(super) async fn take_token(config: &mut kube::Config) -> Result<TokenSource,
     if auth.auth_provider.is_none() && auth.username.is_none() {
         if let Some(path) = auth.token_file.take().map(PathBuf::from) {
             auth.token = None;
-            std::fs::read_to_string(&path).map_err(|error| LoginError::File(path.clone(), error))?;
+            let text =
+                std::fs::read_to_string(&path).map_err(|error| LoginError::File(path.clone(), error))?;
+            secret_of(&text).map_err(|problem| LoginError::Token(path.clone(), problem))?;
             return Ok(TokenSource::File(path));
         }
         if let Some(token) = auth.token.take() {

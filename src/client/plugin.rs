@@ -80,6 +80,11 @@ impl Plugin {
         Ok(Some(Self { config: config.clone(), state: Mutex::new(state) }))
     }
 
+    /// The token that it gave last.
+    pub(super) fn last(&self) -> Option<Secret> {
+        self.state().last.clone()
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

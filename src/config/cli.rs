@@ -2,7 +2,7 @@
 //! [`super::Config`].
 
 use super::nearest::nearest;
-use super::settings::{GLOG_FLAGS, NOT_YET, SETTINGS, Setting, find};
+use super::settings::{GLOG_FLAGS, NOT_YET, OBSOLETE, Obsolete, SETTINGS, Setting, find};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use std::collections::BTreeMap;
@@ -44,6 +44,8 @@ pub struct Typed {
     pub config: Option<String>,
     /// The number given to `--v`.
     pub verbosity: Option<u8>,
+    /// What to say of flags that have nothing left to set.
+    pub warnings: Vec<String>,
     spellings: BTreeMap<&'static str, String>,
     defaults: BTreeMap<&'static str, String>,
 }
@@ -111,16 +113,23 @@ pub fn command(sources: &str, sinks: &str) -> Command {
          do; exit code 1 if anything is",
     );
     let doctor = doctor.after_help(format!("Sources:\n{sources}"));
+    let obsolete = |flag: &Obsolete| {
+        let value = Arg::new(flag.name).long(flag.name).hide(true).action(ArgAction::Append);
+        if flag.switch { as_switch(value) } else { value.allow_hyphen_values(true) }
+    };
     let with_settings = |command: Command, defaults: &[(&str, &str)]| {
         let config = Arg::new("config").long("config").value_name("FILE").action(ArgAction::Append);
         let glog = GLOG_FLAGS.iter().map(|name| {
             let value = Arg::new(*name).long(*name).hide(true).action(ArgAction::Append);
             value.num_args(0..=1).require_equals(*name != "v").default_missing_value("true")
         });
+        // One line for each flag, however wide.
+        let command = command.term_width(0);
         command
             .args(SETTINGS.iter().map(|setting| setting_flag(setting, defaults)))
             .arg(config.help("File with settings: TOML, or YAML or JSON by its ending"))
             .args(glog)
+            .args(OBSOLETE.iter().map(obsolete))
     };
     with_settings(root, &[])
         .subcommand(with_settings(demo, DEMO_DEFAULTS))
@@ -137,7 +146,13 @@ fn setting_flag(setting: &Setting, defaults: &[(&str, &str)]) -> Arg {
         .visible_aliases(setting.aliases.to_vec())
         .help(format!("{}{default}", setting.about));
     // Of a flag given twice the last counts, as in Go.
-    flag.action(ArgAction::Append).allow_hyphen_values(true)
+    let flag = flag.action(ArgAction::Append).allow_hyphen_values(true);
+    if setting.switch { as_switch(flag) } else { flag }
+}
+
+/// A truth value as Go takes it: the flag alone is true, and a value needs a `=`.
+fn as_switch(flag: Arg) -> Arg {
+    flag.num_args(0..=1).require_equals(true).default_missing_value("true")
 }
 
 /// Reads a command line, the program's name left out.
@@ -188,6 +203,7 @@ pub fn parse(args: impl IntoIterator<Item = String>, sources: &str, sinks: &str)
         values,
         config: last("config"),
         verbosity,
+        warnings: warnings(&args),
         spellings: spellings(&args),
         defaults: BTreeMap::new(),
     })
@@ -229,6 +245,16 @@ fn flag_name(arg: &str) -> Option<(&str, &str)> {
     let bare = arg.strip_prefix("--").or_else(|| arg.strip_prefix('-'))?;
     let (name, value) = bare.split_at(bare.find('=').unwrap_or(bare.len()));
     name.starts_with(|c: char| c.is_ascii_alphabetic()).then_some((name, value))
+}
+
+/// One line for each flag that is given and has nothing left to set.
+fn warnings(args: &[String]) -> Vec<String> {
+    let given = args.iter().filter_map(|arg| Some((flag_name(arg)?.0, arg.split('=').next().unwrap_or(arg))));
+    let obsolete = given.filter_map(|(name, shown)| {
+        let flag = OBSOLETE.iter().find(|flag| flag.name == name.replace('-', "_"))?;
+        Some(format!("{shown} is taken for old manifests and sets nothing: {}", flag.instead))
+    });
+    obsolete.collect()
 }
 
 fn spellings(args: &[String]) -> BTreeMap<&'static str, String> {

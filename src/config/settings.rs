@@ -14,6 +14,8 @@ pub struct Setting {
     pub default: &'static str,
     /// Whether it may be given more than once.
     pub repeatable: bool,
+    /// Whether it is a truth value, for which the flag alone stands for true.
+    pub switch: bool,
     /// What it is.
     pub about: &'static str,
 }
@@ -26,6 +28,7 @@ pub const SETTINGS: &[Setting] = &[
         placeholder: "URI",
         default: "",
         repeatable: true,
+        switch: false,
         about: "Cluster to collect, as PREFIX:CONFIG[?OPTIONS]; may be repeated",
     },
     Setting {
@@ -34,6 +37,7 @@ pub const SETTINGS: &[Setting] = &[
         placeholder: "URI",
         default: "",
         repeatable: true,
+        switch: false,
         about: "Where points go, as PREFIX[:CONFIG[?OPTIONS]]; may be repeated",
     },
     Setting {
@@ -42,6 +46,7 @@ pub const SETTINGS: &[Setting] = &[
         placeholder: "DURATION",
         default: "30s",
         repeatable: false,
+        switch: false,
         about: "Time between two points of a series, 5s to 1h",
     },
     Setting {
@@ -50,6 +55,7 @@ pub const SETTINGS: &[Setting] = &[
         placeholder: "DURATION",
         default: "15m",
         repeatable: false,
+        switch: false,
         about: "How long every point is kept: at least two resolutions, at most 24h",
     },
     Setting {
@@ -58,6 +64,7 @@ pub const SETTINGS: &[Setting] = &[
         placeholder: "PORT",
         default: "8082",
         repeatable: false,
+        switch: false,
         about: "Port of the API; 0 takes any that is free",
     },
     Setting {
@@ -66,6 +73,7 @@ pub const SETTINGS: &[Setting] = &[
         placeholder: "IP",
         default: "",
         repeatable: false,
+        switch: false,
         about: "Address of the API; empty listens on all",
     },
     Setting {
@@ -74,6 +82,7 @@ pub const SETTINGS: &[Setting] = &[
         placeholder: "LEVEL",
         default: "info",
         repeatable: false,
+        switch: false,
         about: "off, error, warn, info, debug or trace",
     },
     Setting {
@@ -82,6 +91,7 @@ pub const SETTINGS: &[Setting] = &[
         placeholder: "COUNT",
         default: "0",
         repeatable: false,
+        switch: false,
         about: "Threads that scrape; 0 takes one for each core",
     },
     Setting {
@@ -90,7 +100,98 @@ pub const SETTINGS: &[Setting] = &[
         placeholder: "DURATION",
         default: "10s",
         repeatable: false,
+        switch: false,
         about: "How long answering and exporting may go on after SIGTERM",
+    },
+    Setting {
+        name: "tls_cert",
+        aliases: &[],
+        placeholder: "FILE",
+        default: "",
+        repeatable: false,
+        switch: false,
+        about: "PEM file with the certificate of the API and its chain; with it the API speaks HTTPS alone",
+    },
+    Setting {
+        name: "tls_key",
+        aliases: &[],
+        placeholder: "FILE",
+        default: "",
+        repeatable: false,
+        switch: false,
+        about: "PEM file with the key of that certificate",
+    },
+    Setting {
+        name: "tls_client_ca",
+        aliases: &[],
+        placeholder: "FILE",
+        default: "",
+        repeatable: false,
+        switch: false,
+        about: "PEM file with the CAs of the certificates that clients must show",
+    },
+    Setting {
+        name: "allowed_users",
+        aliases: &[],
+        placeholder: "NAMES",
+        default: "",
+        repeatable: false,
+        switch: false,
+        about: "Common names that those certificates must be for, parted by commas; none takes any",
+    },
+    Setting {
+        name: "label_separator",
+        aliases: &["label_seperator"],
+        placeholder: "TEXT",
+        default: ",",
+        repeatable: false,
+        switch: false,
+        about: "What stands between two labels in the label labels",
+    },
+    Setting {
+        name: "ignore_label",
+        aliases: &[],
+        placeholder: "NAMES",
+        default: "",
+        repeatable: true,
+        switch: false,
+        about: "Labels of objects that are left out there; parted by commas, and may be repeated",
+    },
+    Setting {
+        name: "store_label",
+        aliases: &[],
+        placeholder: "NAMES",
+        default: "",
+        repeatable: true,
+        switch: false,
+        about: "Labels of objects that become labels of their own, as NAME or NEW=NAME; parted by commas, and may be repeated",
+    },
+    Setting {
+        name: "disable_export",
+        aliases: &[],
+        placeholder: "BOOL",
+        default: "false",
+        repeatable: false,
+        switch: true,
+        about: "Leave the metric export empty",
+    },
+    Setting {
+        name: "disable_metric_sink",
+        aliases: &[],
+        placeholder: "BOOL",
+        default: "false",
+        repeatable: false,
+        switch: true,
+        about: "Keep no more than two windows, whatever the retention",
+    },
+    Setting {
+        name: "sink_export_data_timeout",
+        aliases: &[],
+        placeholder: "DURATION",
+        default: "20s",
+        repeatable: false,
+        switch: false,
+        about: "How long one window may take a sink before it is given up",
     },
 ];
 
@@ -107,22 +208,33 @@ pub const GLOG_FLAGS: &[&str] = &[
     "log_flush_frequency",
 ];
 
-/// Flags of Heapster that this release does not know yet, so that the answer can say so.
-pub const NOT_YET: &[&str] = &[
-    "tls_cert",
-    "tls_key",
-    "tls_client_ca",
-    "allowed_users",
-    "historical_source",
-    "label_separator",
-    "label_seperator",
-    "ignore_label",
-    "store_label",
-    "disable_export",
-    "disable_metric_sink",
-    "sink_export_data_timeout",
-    "api_server",
+/// A flag of early releases that has nothing left to set.
+#[derive(Clone, Copy, Debug)]
+pub struct Obsolete {
+    /// Its name.
+    pub name: &'static str,
+    /// Whether it is a truth value, for which the flag alone stands for true.
+    pub switch: bool,
+    /// What stands in its place.
+    pub instead: &'static str,
+}
+
+/// Flags of early releases that are taken with a warning, so that old manifests start.
+pub const OBSOLETE: &[Obsolete] = &[
+    Obsolete { name: "use_model", switch: true, instead: "the model is always there" },
+    Obsolete {
+        name: "stats_resolution",
+        switch: false,
+        instead: "one sample is taken each --model_resolution",
+    },
+    Obsolete { name: "poll_duration", switch: false, instead: "kubelets are asked each --model_resolution" },
+    Obsolete { name: "sink_frequency", switch: false, instead: "sinks are fed each --model_resolution" },
+    Obsolete { name: "cache_duration", switch: false, instead: "points are kept for --retention" },
+    Obsolete { name: "model_frequency", switch: false, instead: "the model is never behind" },
 ];
+
+/// Flags of Heapster that this release does not know yet, so that the answer can say so.
+pub const NOT_YET: &[&str] = &["historical_source", "api_server"];
 
 /// The setting of this name or alias, whichever of `_` and `-` it is spelled with.
 pub fn find(name: &str) -> Option<&'static Setting> {

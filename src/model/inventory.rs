@@ -1,9 +1,9 @@
 //! What the API server says there is: nodes, pods and namespaces as small flat records, and which of them changed.
 //! Watching is left to `client`, acting on changes to `actors`.
 
-use super::address::Refusal;
 use super::entity::{Labels, Name};
 use super::time::Timestamp;
+pub use super::unusable::Unusable;
 use super::{Map, Set};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -18,44 +18,6 @@ pub struct Resources {
     pub memory: Option<u64>,
     /// Bytes.
     pub ephemeral_storage: Option<u64>,
-}
-
-/// Why a node is not scraped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Unusable {
-    /// Its condition Ready is there and not True.
-    NotReady,
-    /// No address of it can be used.
-    NoAddress,
-    /// Its address is one that must not be asked.
-    RefusedAddress(IpAddr, Refusal),
-}
-
-impl Unusable {
-    /// Every reason as a label of `/metrics`.
-    pub const LABELS: [&str; 3] = ["not_ready", "no_address", "refused_address"];
-
-    /// The reason in words, and what to do about it.
-    pub fn advice(self) -> String {
-        let what = match self {
-            Self::NotReady => "its condition Ready is not True; look at kubectl describe node",
-            Self::NoAddress => {
-                "none of its addresses is an IP of a type in kubeletAddressTypes; name one that it has"
-            }
-            Self::RefusedAddress(address, refusal) => return refusal.advice(address),
-        };
-        what.to_owned()
-    }
-
-    /// The reason as a label of `/metrics`.
-    pub const fn as_label(self) -> &'static str {
-        let [not_ready, no_address, refused_address] = Self::LABELS;
-        match self {
-            Self::NotReady => not_ready,
-            Self::NoAddress => no_address,
-            Self::RefusedAddress(..) => refused_address,
-        }
-    }
 }
 
 /// A node.
@@ -345,6 +307,12 @@ impl Inventory {
             self.namespace_uids = Arc::new(uids);
             self.touched.extend(self.nodes.iter().map(|node| node.name.clone()));
         }
+    }
+
+    /// What tells the cluster from another: the uid of its namespace kube-system, which lives as long as the cluster. None
+    /// until the API server has told it.
+    pub fn cluster_uid(&self) -> Option<&Name> {
+        self.namespace_uids.get("kube-system").filter(|uid| !uid.is_empty())
     }
 
     /// Whether every kind was listed once.

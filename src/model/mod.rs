@@ -3,10 +3,12 @@
 pub mod address;
 pub mod entity;
 pub mod inventory;
+pub mod label_copier;
 pub mod metric;
 pub mod report;
 pub mod selector;
 pub mod time;
+pub mod unusable;
 pub mod usage;
 
 /// A hash map with the hasher that the whole project uses: fast, and seeded anew in every process.

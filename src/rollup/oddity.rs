@@ -12,8 +12,8 @@ use std::time::Duration;
 pub const CLOCK_OFF: u64 = 60;
 /// The same of the age of its newest figures: kubelets measure every 10 to 15 s.
 pub const OLD: u64 = 120;
-/// How much of a name that a kubelet gives itself is shown.
-const SHOWN: usize = 80;
+/// The longest name that a kubelet gives itself and that is shown.
+const SHOWN: usize = 253;
 
 /// Something odd about an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,6 +94,12 @@ pub fn skew(told: Timestamp, now: Timestamp) -> i64 {
     }
 }
 
+/// A name as far as it may be one of a node (RFC 1123): whatever else a kubelet was sent is not repeated.
+fn shown(name: &str) -> &str {
+    let may_be = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte);
+    if name.len() <= SHOWN && name.bytes().all(may_be) { name } else { "…" }
+}
+
 /// When the newest figures of a report were measured, by the kubelet's clock.
 fn newest(report: &Report<'_>) -> Option<Timestamp> {
     let whole = report.rows().iter().filter(|row| row.part == Part::Whole);
@@ -117,7 +123,7 @@ pub fn oddities(answer: &Answer<'_>, tally: &Tally, skew: Option<i64>) -> Vec<Od
         found.push(Oddity::Old(age));
     }
     if let Some(claimed) = answer.report.claimed_node.filter(|_| tally.other_node_claimed > 0) {
-        found.push(Oddity::OtherNode(claimed.chars().take(SHOWN).collect()));
+        found.push(Oddity::OtherNode(shown(claimed).to_owned()));
     }
     let counts = [
         (answer.foreign.len(), Oddity::ForeignPods(answer.foreign.len())),

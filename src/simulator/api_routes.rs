@@ -1,13 +1,13 @@
 //! What the simulated API server answers to a request: lists, single objects and errors, as a real one (v1.36) writes
-//! them. Watches are left to `api_watch`.
+//! them. Watches are left to `api_watch`, services to `api_proxy`.
 //!
 //! Lists always show the present objects, whichever resource version a request or a `continue` token names.
 
 use super::api_server::{Fault, REQUESTS_KEPT, SeenRequest, Shared};
 use super::api_store::{Kind, Store, key};
-use super::api_watch;
 use super::locked;
 use super::selector::Selector;
+use super::{api_proxy, api_watch};
 use actix_web::http::{Method, StatusCode, header};
 use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
@@ -51,6 +51,9 @@ pub(super) async fn serve(request: HttpRequest, body: Bytes, shared: Data<Shared
     }
     if request.method() == Method::POST && request.path() == REVIEWS {
         return review(&body, &locked(&shared.state).denied);
+    }
+    if let Some(answer) = api_proxy::answer(&request, body, &shared).await {
+        return answer;
     }
     let Some(target) = target(request.path()) else {
         return text(StatusCode::NOT_FOUND, "404 page not found\n");

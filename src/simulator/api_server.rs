@@ -82,11 +82,17 @@ pub(super) struct State {
     /// Rights that reviews deny, as `verb resource`.
     pub(super) denied: Vec<String>,
     pub(super) seen: VecDeque<SeenRequest>,
+    /// Where services are, by namespace and name.
+    services: BTreeMap<(String, String), String>,
 }
 
 impl State {
     pub(super) fn fault(&self, kind: Kind) -> Fault {
         self.faults.get(&kind).cloned().unwrap_or_default()
+    }
+
+    pub(super) fn service(&self, namespace: &str, name: &str) -> Option<String> {
+        self.services.get(&(namespace.to_owned(), name.to_owned())).cloned()
     }
 
     pub(super) fn cuts(&self, kind: Kind) -> u64 {
@@ -242,6 +248,12 @@ impl ApiServer {
     /// From now on says in access reviews that this right is not given: `get nodes/stats`.
     pub fn deny(&self, right: &str) {
         self.change(|state| state.denied.push(right.to_owned()));
+    }
+
+    /// From now on proxies requests for a service to where it is, such as `http://127.0.0.1:8082`.
+    pub fn proxy(&self, namespace: &str, service: &str, to: &str) {
+        let service = (namespace.to_owned(), service.to_owned());
+        self.change(|state| state.services.insert(service, to.to_owned()));
     }
 
     /// The last [`REQUESTS_KEPT`] requests, oldest first.

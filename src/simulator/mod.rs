@@ -1,6 +1,7 @@
 //! A Kubernetes cluster on loopback, over real HTTP: an API server and kubelets, for the demo, the integration tests
 //! and the benchmarks. Nothing here reads what it serves; that is left to the sources.
 
+mod api_proxy;
 mod api_routes;
 pub mod api_server;
 pub mod api_store;
@@ -58,7 +59,7 @@ impl Simulator {
         let api = ApiServer::start()?;
         api.fill(
             Kind::Namespace,
-            cluster.namespaces().iter().map(|space| objects::namespace(&cluster, space)),
+            cluster.namespaces().iter().map(|space| objects::namespace(&cluster, space, api.port())),
         );
         api.fill(Kind::Node, cluster.nodes().iter().map(|node| objects::node(node, kubelets.port())));
         let pods =

@@ -13,9 +13,9 @@ pub fn rfc3339(at: Timestamp) -> String {
         .map_or_else(|| "1970-01-01T00:00:00Z".into(), |at| at.to_rfc3339_opts(SecondsFormat::Secs, true))
 }
 
-/// The API object of a namespace.
-pub fn namespace(cluster: &SyntheticCluster, name: &str) -> Value {
-    let seed = name.bytes().fold(3, |hash, byte| child(hash, u64::from(byte)));
+/// The API object of a namespace. Its uid is another one in each of several clusters.
+pub fn namespace(cluster: &SyntheticCluster, name: &str, salt: u16) -> Value {
+    let seed = name.bytes().fold(child(3, u64::from(salt)), |hash, byte| child(hash, u64::from(byte)));
     json!({
         "metadata": {
             "name": name,

@@ -6,6 +6,7 @@ pub mod log;
 use crate::config::nearest::nearest;
 use crate::config::options::{OptionLine, describe};
 use crate::config::uri::{Uri, UriError};
+use crate::model::label_copier::LabelCopier;
 use crate::rollup::cluster::Batch;
 use futures_util::future::LocalBoxFuture;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ pub struct Kind {
     pub about: &'static str,
     /// Its options.
     pub options: &'static [OptionLine],
-    build: fn(&Uri) -> Result<Maker, UriError>,
+    build: fn(&Uri, &LabelCopier) -> Result<Maker, UriError>,
 }
 
 /// Every kind of sink.
@@ -87,11 +88,11 @@ pub enum BuildError {
 /// Makes a sink on the thread that it will run on.
 pub type Maker = Box<dyn FnOnce() -> Box<dyn Sink> + Send>;
 
-/// The names and makers of the sinks that these URIs name.
+/// The names and makers of the sinks that these URIs name; `labels` says how objects' labels are told.
 ///
 /// # Errors
 /// The first URI that names none.
-pub fn build(uris: &[Uri]) -> Result<Vec<(String, Maker)>, BuildError> {
+pub fn build(uris: &[Uri], labels: &LabelCopier) -> Result<Vec<(String, Maker)>, BuildError> {
     let mut sinks: Vec<(String, Maker)> = Vec::new();
     for uri in uris {
         let origin = || uri.origin.clone();
@@ -101,7 +102,7 @@ pub fn build(uris: &[Uri]) -> Result<Vec<(String, Maker)>, BuildError> {
             return Err(fail(origin(), uri.prefix.clone()));
         };
         let known = kind.options.iter().map(|option| option.name);
-        let make = uri.check_options(known).and_then(|()| (kind.build)(uri));
+        let make = uri.check_options(known).and_then(|()| (kind.build)(uri, labels));
         let make = make.map_err(|error| BuildError::Uri(origin(), error))?;
         if kind.prefix != "metric" {
             sinks.push((uri.to_string(), make));

@@ -7,6 +7,7 @@ use crate::client::kubernetes::Login;
 use crate::config::options::OptionLine;
 use crate::config::uri::{Uri, UriError};
 use crate::model::address::{AddressRule, Network, NodePolicy};
+use crate::model::selector::Selector;
 use crate::wire::quantity;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -87,9 +88,25 @@ pub fn parse(uri: &Uri, options: &[OptionLine], format: Arc<dyn Format>) -> Resu
     if let Some(version) = uri.text("apiVersion").filter(|version| *version != "v1") {
         return Err(uri.bad_option("apiVersion", version, "is not spoken: give v1 or leave it out"));
     }
+    let login = login(uri)?;
+    if let Some(bad) = uri.text("clusterName").filter(|name| name.chars().any(char::is_control)) {
+        return Err(uri.bad_option("clusterName", bad, "has characters that cannot be seen: take them out"));
+    }
+    if let Some(selector) = uri.text("nodeSelector")
+        && selector.parse::<Selector>().is_err()
+    {
+        let problem = "is no label selector: give one such as pool=work,zone in (a,b)";
+        return Err(uri.bad_option("nodeSelector", selector, problem));
+    }
+    let name = match (uri.text("clusterName"), &login) {
+        (Some(name), _) => name.to_owned(),
+        // CONFIG is not looked at then.
+        (None, Login::Kubeconfig(path)) => format!("{}:{}", uri.prefix, path.display()),
+        (None, _) => uri.to_string(),
+    };
     Ok(Source {
-        name: uri.text("clusterName").map_or_else(|| uri.to_string().as_str().into(), Into::into),
-        login: login(uri)?,
+        name: name.as_str().into(),
+        login,
         kubelets: kubelets(uri)?,
         nodes: nodes(uri)?,
         node_selector: uri.text("nodeSelector").map(str::to_owned),

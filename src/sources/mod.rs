@@ -120,8 +120,11 @@ pub enum SourceError {
     #[error("--source: none given; give one such as kubernetes.summary_api:'', or try: heapster demo")]
     None,
     /// Two sources are the same.
-    #[error("{0}: {1} is given twice")]
+    #[error("{0}: {1} is given twice; every point would be there twice: leave one out")]
     Twice(String, String),
+    /// Two sources are called the same.
+    #[error("{0}: two clusters are called {1:?}; give each a name of its own by clusterName")]
+    SameName(String, String),
 }
 
 /// The sources that these URIs name.
@@ -139,8 +142,11 @@ pub fn build(uris: &[Uri]) -> Result<Vec<Source>, SourceError> {
         };
         let source = kubernetes::parse(uri, kind.options, (kind.build)());
         let source = source.map_err(|error| SourceError::Uri(origin(), error))?;
-        if sources.iter().any(|other| other.login == source.login || other.name == source.name) {
-            return Err(SourceError::Twice(origin(), uri.to_string()));
+        if sources.iter().any(|other| other.login == source.login) {
+            return Err(SourceError::Twice(origin(), source.name.to_string()));
+        }
+        if sources.iter().any(|other| other.name == source.name) {
+            return Err(SourceError::SameName(origin(), source.name.to_string()));
         }
         sources.push(source);
     }

@@ -2,6 +2,7 @@
 
 use super::{entity_labels, rfc3339};
 use crate::model::entity::Labels;
+use crate::model::label_copier::LabelCopier;
 use crate::model::metric::{Metric, MetricKey, Value};
 use crate::model::time::Timestamp;
 use crate::rollup::block::Block;
@@ -14,17 +15,17 @@ use std::fmt::Write;
 struct Set {
     scraped: Option<u64>,
     created: Option<u64>,
-    labels: BTreeMap<&'static str, String>,
+    labels: BTreeMap<String, String>,
     metrics: BTreeMap<String, Value>,
     labelled: Vec<(String, Labels, Value)>,
 }
 
 /// The text: entities sorted by key, and within each labels and metrics sorted by name.
-pub fn encode(batch: &Batch) -> String {
+pub fn encode(batch: &Batch, copier: &LabelCopier) -> String {
     let mut sets: BTreeMap<String, Set> = BTreeMap::new();
     let blocks = batch.nodes.iter().chain(&batch.sums);
     for block in blocks {
-        collect(block, &mut sets);
+        collect(block, copier, &mut sets);
     }
     let mut out = String::new();
     let mut line = |text: std::fmt::Arguments<'_>| {
@@ -56,13 +57,13 @@ pub fn encode(batch: &Batch) -> String {
     out
 }
 
-fn collect(block: &Block, sets: &mut BTreeMap<String, Set>) {
+fn collect(block: &Block, copier: &LabelCopier, sets: &mut BTreeMap<String, Set>) {
     let rows = &block.layout.rows;
     let keys: Vec<String> = rows.iter().map(|(entity, _)| entity.to_string()).collect();
     for (entity, _) in rows.iter() {
         let set = sets.entry(entity.to_string()).or_default();
         if set.labels.is_empty() {
-            set.labels = entity_labels::of(entity, block.facts.as_deref());
+            set.labels = entity_labels::of(entity, block.facts.as_deref(), copier);
         }
     }
     block.for_each(|row, metric, held| {

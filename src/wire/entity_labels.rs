@@ -1,18 +1,20 @@
 //! The labels by which Heapster told entities apart in what it exported. Which of them a format shows is left to it.
 
-use crate::model::entity::{Entity, Labels, Name};
+use crate::model::entity::{Entity, Name};
 use crate::model::inventory::{NodeInventory, PodFacts};
+use crate::model::label_copier::{JOINED, LabelCopier};
 use std::collections::BTreeMap;
 
-/// The labels that Heapster gave an entity (`metrics/core/labels.go`).
-pub fn of(entity: &Entity, facts: Option<&NodeInventory>) -> BTreeMap<&'static str, String> {
+/// The labels that Heapster gave an entity (`metrics/core/labels.go`), with those that `copier` adds.
+pub fn of(entity: &Entity, facts: Option<&NodeInventory>, copier: &LabelCopier) -> BTreeMap<String, String> {
     let mut labels = BTreeMap::from([("type", entity.type_label().to_owned())]);
+    let mut of_object = None;
     if let Some(node) = facts.map(|facts| &facts.node) {
         labels.insert("nodename", node.name.to_string());
         labels.insert("hostname", node.hostname.to_string());
         labels.insert("host_id", node.host_id.to_string());
     }
-    let of_pod = |labels: &mut BTreeMap<_, _>, namespace: &Name, pod: &Name| {
+    let mut of_pod = |labels: &mut BTreeMap<_, _>, namespace: &Name, pod: &Name| {
         labels.insert("namespace_name", namespace.to_string());
         labels.insert("pod_name", pod.to_string());
         if let Some(uid) = facts.and_then(|facts| facts.namespaces.get(namespace)) {
@@ -21,7 +23,7 @@ pub fn of(entity: &Entity, facts: Option<&NodeInventory>) -> BTreeMap<&'static s
         let pod = facts.and_then(|facts| facts.pod(namespace, pod)).cloned();
         if let Some(pod) = &pod {
             labels.insert("pod_id", pod.uid.to_string());
-            labels.insert("labels", joined(&pod.labels));
+            of_object = Some(pod.labels.clone());
         }
         pod
     };
@@ -32,7 +34,7 @@ pub fn of(entity: &Entity, facts: Option<&NodeInventory>) -> BTreeMap<&'static s
         }
         Entity::Node(_) => {
             if let Some(facts) = facts {
-                labels.insert("labels", joined(&facts.node.labels));
+                of_object = Some(facts.node.labels.clone());
             }
         }
         Entity::FreeContainer { container, .. } => {
@@ -49,13 +51,17 @@ pub fn of(entity: &Entity, facts: Option<&NodeInventory>) -> BTreeMap<&'static s
             }
         }
     }
+    if let Some(object) = &of_object {
+        labels.insert(JOINED, copier.joined(object));
+    }
+    let mut labels: BTreeMap<String, String> =
+        labels.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+    for (name, value) in of_object.iter().flat_map(|object| copier.stored(object)) {
+        labels.entry(name.to_owned()).or_insert_with(|| value.to_owned());
+    }
     labels
 }
 
 fn image_of(pod: &PodFacts, container: &Name) -> Option<String> {
     pod.containers.iter().find(|facts| facts.name == *container).map(|facts| facts.image.to_string())
-}
-
-fn joined(labels: &Labels) -> String {
-    labels.iter().map(|(key, value)| format!("{key}:{value}")).collect::<Vec<_>>().join(",")
 }

@@ -7,6 +7,7 @@ use super::go_json::{number, pretty, quoted};
 use super::lenient::GO_ZERO_TIME;
 use super::rfc3339;
 use crate::model::entity::{Entity, Labels};
+use crate::model::label_copier::LabelCopier;
 use crate::model::metric::{Form, Kind, Labelled, Metric, MetricKey, Unit, Value};
 use crate::model::time::Timestamp;
 use crate::rollup::block::{Block, Row};
@@ -70,17 +71,17 @@ const fn is_of_parts(metric: Metric) -> bool {
 
 /// The newest block of each node in pieces, of which none is larger than one block needs. Without any it is `null`, as
 /// Go wrote a list that was never made.
-pub fn export(blocks: Vec<Arc<Block>>) -> impl Iterator<Item = String> {
+pub fn export(blocks: Vec<Arc<Block>>, copier: LabelCopier) -> impl Iterator<Item = String> {
     let list = Frame { opens: "[", parts: ",", closes: "]\n", empty: "null\n" };
     let mut metrics = EXPORTED;
     metrics.sort_by_key(|metric| metric.descriptor().name);
-    list.around(blocks.into_iter().flat_map(move |block| entities(&block, &metrics)))
+    list.around(blocks.into_iter().flat_map(move |block| entities(&block, &metrics, &copier)))
 }
 
 /// What is written where nothing may be exported.
 pub const DISABLED: &str = "[]\n";
 
-fn entities(block: &Block, metrics: &[Metric]) -> Vec<String> {
+fn entities(block: &Block, metrics: &[Metric], copier: &LabelCopier) -> Vec<String> {
     let rows = &block.layout.rows;
     let columns: Vec<(Metric, Vec<Option<u64>>)> =
         metrics.iter().filter_map(|metric| Some((*metric, column(block, *metric)?))).collect();
@@ -93,7 +94,8 @@ fn entities(block: &Block, metrics: &[Metric]) -> Vec<String> {
             end += 1;
         }
         let start = rows.find(entity, None).and_then(|row| *starts.get(row)?);
-        written.extend(element(block, entity, first..end, &columns, start));
+        let labels = || labels(block, entity, copier);
+        written.extend(element(block, labels, first..end, &columns, start));
         first = end;
     }
     written
@@ -110,7 +112,7 @@ fn column(block: &Block, metric: Metric) -> Option<Vec<Option<u64>>> {
 /// One entity. None where nothing of it is exported.
 fn element(
     block: &Block,
-    entity: &Entity,
+    labels: impl FnOnce() -> String,
     rows: std::ops::Range<Row>,
     columns: &[(Metric, Vec<Option<u64>>)],
     start: Option<u64>,
@@ -147,8 +149,7 @@ fn element(
             let _ = write!(metrics, "{comma}{}:[{points}]", quoted(descriptor.name));
         }
     }
-    (!metrics.is_empty())
-        .then(|| format!("{{\"metrics\":{{{metrics}}},\"labels\":{}}}", labels(block, entity)))
+    (!metrics.is_empty()).then(|| format!("{{\"metrics\":{{{metrics}}},\"labels\":{}}}", labels()))
 }
 
 /// The labels of a part.
@@ -160,11 +161,11 @@ fn told(part: Option<&Labels>) -> String {
 }
 
 /// The labels of an entity, sorted. Nodes and pods have the names of containers that cAdvisor gave them once.
-fn labels(block: &Block, entity: &Entity) -> String {
-    let mut labels = entity_labels::of(entity, block.facts.as_deref());
+fn labels(block: &Block, entity: &Entity, copier: &LabelCopier) -> String {
+    let mut labels = entity_labels::of(entity, block.facts.as_deref(), copier);
     match entity {
-        Entity::Node(_) => labels.insert("container_name", "machine".to_owned()),
-        Entity::Pod { .. } => labels.insert("container_name", "/pod".to_owned()),
+        Entity::Node(_) => labels.insert("container_name".to_owned(), "machine".to_owned()),
+        Entity::Pod { .. } => labels.insert("container_name".to_owned(), "/pod".to_owned()),
         _ => None,
     };
     let shown = |label: &str| COMMON_LABELS.iter().chain(&POD_LABELS).any(|(name, _)| *name == label);

@@ -192,6 +192,22 @@ async fn a_slow_sink_loses_the_oldest_windows_and_says_so() {
 }
 
 #[actix_web::test]
+async fn a_window_that_takes_its_sink_too_long_is_given_up_for_the_next() {
+    tokio::time::pause();
+    let (exported, telemetry) = (Arc::<Mutex<Vec<i64>>>::default(), Telemetry::new());
+    let sink = SlowSink(Duration::from_secs(60), exported.clone(), false);
+    let exporter = Exporter::new("slow".into(), Box::new(sink), telemetry.clone());
+    let exporter = exporter.within(Duration::from_secs(20)).start();
+    exporter.send(Export(batch(1))).await.unwrap();
+    exporter.send(Export(batch(2))).await.unwrap();
+    let begun = tokio::time::Instant::now();
+    exporter.send(Drain).await.unwrap();
+    assert_eq!(begun.elapsed().as_secs(), 40, "20 s for each");
+    assert!(exported.lock().unwrap().is_empty());
+    assert_eq!(telemetry.exports.of(["slow", "failed"]).get(), 2);
+}
+
+#[actix_web::test]
 async fn a_failing_sink_is_counted_and_given_the_next_window() {
     tokio::time::pause();
     let (exported, telemetry) = (Arc::<Mutex<Vec<i64>>>::default(), Telemetry::new());
@@ -215,8 +231,14 @@ async fn the_aggregator_closes_a_window_without_the_node_that_is_silent() {
     let aggregator =
         Aggregator::new(rollup, vec!["here".into()], exporters, clock.clone(), telemetry.clone()).start();
     let scraped = vec!["n1".into(), "n2".into()];
-    let changed =
-        InventoryChanged { cluster: ClusterId(0), scraped, unusable: Vec::new(), pods: 1, namespaces: 1 };
+    let changed = InventoryChanged {
+        cluster: ClusterId(0),
+        scraped,
+        unusable: Vec::new(),
+        pods: 1,
+        namespaces: 1,
+        uid: None,
+    };
     aggregator.send(changed).await.unwrap();
     let state = aggregator.send(AskState).await.unwrap();
     assert!(state[0].discovered && state[0].scraped == 2 && state[0].last_window.is_none());

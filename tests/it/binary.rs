@@ -20,7 +20,7 @@ fn run(args: &[&str]) -> Output {
 #[test]
 fn a_mistake_is_one_line_and_exit_code_2() {
     let good = "--source=kubernetes.summary_api:http://127.0.0.1:1?inClusterConfig=false";
-    let mistakes: [(&[&str], &[&str]); 17] = [
+    let mistakes: [(&[&str], &[&str]); 19] = [
         (&[], &["--source"]),
         (&["--sauce=x"], &["--sauce", "--source"]),
         (&["demo", "--noeds=2"], &["--noeds", "--nodes"]),
@@ -37,6 +37,8 @@ fn a_mistake_is_one_line_and_exit_code_2() {
         (&["--sink=lag", good], &["--sink", "lag", "log"]),
         (&["--sink=graphite:tcp://carbon:2003", good], &["--sink", "graphite", "not supported yet"]),
         (&["--source=cadvisor:external"], &["--source", "cadvisor", "not supported yet"]),
+        (&["--tls_cert=cert.pem", good], &["--tls_cert", "--tls_key"]),
+        (&["--allowed_users=me", good], &["--allowed_users", "--tls_client_ca"]),
         (&["serve"], &["serve", "demo"]),
     ];
     for (args, words) in mistakes {
@@ -57,6 +59,12 @@ fn what_cannot_be_started_is_exit_code_1() {
     let error = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{error}");
     assert!(error.contains(&port) && error.contains("--port"), "{error}");
+
+    let cert = ["--tls_cert=no-such.pem", "--tls_key=no-such.pem", source];
+    let output = run(&cert);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(error.contains("--tls_cert") && error.contains("no-such.pem"), "{error}");
 
     let mut outside = heapster(&["--source=kubernetes.summary_api:''"]);
     let output = outside.env_remove("KUBERNETES_SERVICE_HOST").output().unwrap();
@@ -80,7 +88,20 @@ fn help_and_version_are_told() {
 
 #[test]
 fn the_demo_shows_a_cluster_and_ends_at_sigterm() {
-    let args = ["demo", "--port=0", "--nodes=2", "--pods=2", "--sink=log", "--log_level=info"];
+    // With flags of Heapster 0.18 that have nothing left to set, and rules for labels.
+    let args = [
+        "demo",
+        "--port=0",
+        "--nodes=2",
+        "--pods=2",
+        "--sink=log",
+        "--log_level=info",
+        "--use_model",
+        "-stats_resolution=5s",
+        "--sink_frequency",
+        "10s",
+        "--store_label=of=app",
+    ];
     let mut child = heapster(&args).spawn().unwrap();
     let mut errors = child.stderr.take().unwrap();
     let log = std::thread::spawn(move || {
@@ -108,6 +129,10 @@ fn the_demo_shows_a_cluster_and_ends_at_sigterm() {
     assert!(log.contains("SIGTERM") && log.trim_end().ends_with("done"), "{log}");
     assert!(log.contains("DataBatch     Timestamp: ") && log.contains("MetricSet: cluster"), "{log}");
     assert!(log.contains("MetricSet: node:node-1\n"), "{log}");
+    for flag in ["--use_model", "-stats_resolution", "--sink_frequency"] {
+        assert_eq!(log.matches(&format!("{flag} is taken for old manifests")).count(), 1, "{flag}: {log}");
+    }
+    assert!(log.contains("\n      of = "), "a label that is stored: {log}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::support::{Collector, until};
 use heapster::clock::Clock;
 use heapster::config::uri::Uri;
-use heapster::simulator::{Shape, Simulator};
+use heapster::simulator::{ApiServer, Kind, Shape, Simulator, objects};
 use heapster::sources;
 use std::collections::BTreeSet;
 
@@ -44,6 +44,13 @@ async fn each_cluster_answers_for_itself_and_all_of_them_together() {
         pods
     };
     assert_eq!((pods("east").await.len(), pods("west").await.len()), (3, 10));
+    let status = collector.get("/api/v1/status?cluster=west").await;
+    let status: serde_json::Value = serde_json::from_str(&status.body).unwrap();
+    assert_eq!(
+        (status["clusters"].as_array().unwrap().len(), &status["clusters"][0]["name"]),
+        (1, &"west".into())
+    );
+    assert_eq!(collector.get("/api/v1/status?cluster=north").await.status, 400);
     let reply = collector.get("/api/v1/model/nodes?cluster=north").await;
     assert_eq!(reply.status, 400);
     assert!(["north", "east", "west"].iter().all(|word| reply.body.contains(word)), "{}", reply.body);
@@ -61,10 +68,6 @@ fn one_cluster_is_not_collected_twice() {
             "kubernetes:http://a:1?inClusterConfig=false",
             "kubernetes.summary_api:http://a:1?inClusterConfig=false&kubeletPort=7",
         ],
-        [
-            "kubernetes:http://a:1?inClusterConfig=false&clusterName=x",
-            "kubernetes:http://b:1?inClusterConfig=false&clusterName=x",
-        ],
         ["kubernetes", "kubernetes.summary_api:''"],
     ];
     for [one, other] in twice {
@@ -74,6 +77,63 @@ fn one_cluster_is_not_collected_twice() {
             .to_string();
         assert!(error.contains("given twice") && error.lines().count() == 1, "{error}");
     }
+    let named =
+        ["http://a:1?inClusterConfig=false&clusterName=x", "http://b:1?inClusterConfig=false&clusterName=x"];
+    let error = sources::build(&named.map(|rest| uri(&format!("kubernetes:{rest}")))).err().unwrap();
+    assert!(error.to_string().contains("a name of its own by clusterName"), "{error}");
+    let files = ["auth=/a", "auth=/b", "auth=/b&clusterName=third"];
+    let files = files.map(|auth| uri(&format!("kubernetes.summary_api:?inClusterConfig=false&{auth}")));
+    let names =
+        |sources: Vec<sources::Source>| sources.into_iter().map(|s| s.name.to_string()).collect::<Vec<_>>();
+    assert_eq!(
+        names(sources::build(&files[..2]).unwrap()),
+        ["kubernetes.summary_api:/a", "kubernetes.summary_api:/b"]
+    );
+    assert!(sources::build(&files).err().unwrap().to_string().contains("given twice"));
     let two = ["kubernetes:http://a:1?inClusterConfig=false", "kubernetes:http://b:1?inClusterConfig=false"];
     assert_eq!(sources::build(&two.map(uri)).unwrap().len(), 2);
+}
+
+#[actix_web::test]
+async fn two_uris_of_one_server_are_seen_at_start() {
+    let api = ApiServer::start().unwrap();
+    let other = api.url().replace("127.0.0.1", "localhost");
+    let uri = |server: &str| format!("--source=kubernetes.summary_api:{server}?inClusterConfig=false");
+    let error = Collector::refused(&[&uri(&api.url()), &uri(&other)]).await;
+    assert!(error.contains("another source has the same API server"), "{error}");
+    api.stop().await;
+}
+
+#[actix_web::test]
+async fn one_cluster_behind_two_servers_counts_once() {
+    // A second server of the same cluster: the same namespaces with the same uids.
+    let simulator =
+        Simulator::start(Shape { nodes: 1, pods: 3, ..Shape::default() }, Clock::system()).unwrap();
+    let other = ApiServer::start().unwrap();
+    let (cluster, port) = (simulator.cluster(), simulator.api().port());
+    other.fill(
+        Kind::Namespace,
+        cluster.namespaces().iter().map(|name| objects::namespace(cluster, name, port)),
+    );
+    other.fill(Kind::Node, cluster.nodes().iter().map(|node| objects::node(node, simulator.kubelet_port())));
+    let pods =
+        cluster.nodes().iter().flat_map(|node| node.pods.iter().map(move |pod| objects::pod(node, pod)));
+    other.fill(Kind::Pod, pods);
+    let first = format!("--source={}&clusterName=first", simulator.source_uri());
+    let second = first.replace(&simulator.api_url(), &other.url()).replace("=first", "=second");
+    let collector = Collector::start(&[&first, &second]).await;
+    let clusters = until("the second to be known", async || {
+        let status: serde_json::Value =
+            serde_json::from_str(&collector.get("/api/v1/status").await.body).unwrap();
+        status["clusters"][1].get("sameAs").is_some().then(|| status["clusters"].clone())
+    })
+    .await;
+    assert_eq!((&clusters[1]["sameAs"], clusters[0].get("sameAs")), (&"first".into(), None));
+    until("its answers not taken", async || {
+        (collector.counted(&["heapster_scrapes_total{", "second", "same_cluster"]).await >= 1.0).then_some(())
+    })
+    .await;
+    collector.running.stop().await;
+    simulator.stop().await;
+    other.stop().await;
 }

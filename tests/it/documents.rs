@@ -1,10 +1,11 @@
 //! The documents say what the code says, no more and no less: the README's tables are the code's tables, row for row,
 //! its flags, paths and examples are there, and the settings file is the defaults.
 
+use heapster::api::limits::Limits;
 use heapster::api::routes::ROUTES;
 use heapster::config::cli::{self, Typed};
 use heapster::config::options::OptionLine;
-use heapster::config::settings::{GLOG_FLAGS, NOT_YET, SETTINGS, names};
+use heapster::config::settings::{GLOG_FLAGS, NOT_YET, OBSOLETE, SETTINGS, names};
 use heapster::config::{Config, Environment};
 use heapster::model::metric::{self, Descriptor, Kind, Labelled, Metric};
 use heapster::telemetry::Telemetry;
@@ -73,6 +74,15 @@ fn settings_are_told() {
 }
 
 #[test]
+fn flags_that_have_nothing_left_to_set_are_told() {
+    let rows = OBSOLETE.iter().map(|flag| {
+        let name = format!("--{}", flag.name);
+        format!("| {} | {} |", code(&name), flag.instead)
+    });
+    assert_table("### Flags of early releases", &rows.collect::<Vec<_>>());
+}
+
+#[test]
 fn demo_sizes_are_told() {
     let command = cli::command("", "");
     let demo = command.find_subcommand("demo").unwrap();
@@ -116,9 +126,40 @@ fn what_is_not_yet_there_is_told() {
 
 #[test]
 fn routes_are_told() {
-    let shown = |path: &str| path.replace("{metric:.+}", "{metric}");
-    let rows = ROUTES.iter().map(|route| format!("| {} | {} |", code(&shown(route.path)), route.about));
+    let rows = ROUTES.iter().map(|route| format!("| {} | {} |", code(&route.shown()), route.about));
     assert_table("## Routes", &rows.collect::<Vec<_>>());
+}
+
+#[test]
+fn limits_are_told() {
+    let Limits { uri, headers, body, requests, connections, bytes, .. } = Limits::default();
+    let Limits { head_within, quiet_within, keep_alive, taken_within, reread, .. } = Limits::default();
+    let time = humantime::format_duration;
+    let head = time(head_within);
+    let rows = [
+        format!("| a URI | {uri} bytes | 414 | `uri` |"),
+        format!("| the headers of a request | {headers} bytes | 431 | `headers` |"),
+        format!(
+            "| the body of a request, which no path needs | {body} bytes, of a length that is told | 413, or 411 without a \
+             length | `body` |"
+        ),
+        format!(
+            "| requests that are answered at once | {requests} | 503 with `Retry-After`, but for probes | `requests` |"
+        ),
+        format!(
+            "| connections | {connections} | 503 with `Retry-After`, but for probes, and they are closed | `connections` |"
+        ),
+        format!("| the head of the first request | {head} | 408 |  |"),
+        format!("| the handshake of TLS | {head} | closed | `handshake_late` |"),
+        format!("| a connection on which nothing is answered | {} | closed | `quiet` |", time(quiet_within)),
+        format!("| an idle connection | {} | closed |  |", time(keep_alive)),
+        format!(
+            "| taking {bytes} bytes of an answer, or the rest of it | {} | cut off | `slow_reader` |",
+            time(taken_within)
+        ),
+    ];
+    assert_table("### Limits", &rows);
+    assert!(section("## TLS").contains(&format!("every {} seconds", reread.as_secs())));
 }
 
 /// The paths of the README's curl lines, queries included.
@@ -150,7 +191,7 @@ fn paths_that_are_mentioned_are_there() {
 }
 
 /// Flags in the README that are those of other programs.
-const OTHER_FLAGS: &[&str] = &["release", "raw"];
+const OTHER_FLAGS: &[&str] = &["release", "raw", "cacert", "cert", "key"];
 
 #[test]
 fn flags_that_are_mentioned_are_there() {
@@ -160,6 +201,7 @@ fn flags_that_are_mentioned_are_there() {
     let mut known: BTreeSet<String> = own.map(str::to_owned).collect();
     known.extend(names().chain(["help"]).chain(OTHER_FLAGS.iter().copied()).map(str::to_owned));
     known.extend(NOT_YET.iter().map(|flag| (*flag).to_owned()));
+    known.extend(OBSOLETE.iter().map(|flag| flag.name.to_owned()));
     for (at, _) in README.match_indices("--") {
         let name: String = README[at + 2..]
             .chars()
@@ -242,7 +284,8 @@ fn self_metrics_are_told() {
 fn help_names_every_setting_with_its_default() {
     let help = cli::command(&sources::help(), &sinks::help()).render_help().to_string();
     for setting in SETTINGS {
-        let flag = format!("--{} <{}>", setting.name, setting.placeholder);
+        let value = if setting.switch { "[=<_>]" } else { " <_>" }.replace('_', setting.placeholder);
+        let flag = format!("--{}{value}", setting.name);
         let line =
             help.lines().find(|line| line.contains(&flag)).unwrap_or_else(|| panic!("{flag} is not told"));
         let default = format!("[default: {}]", setting.default);

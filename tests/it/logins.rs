@@ -49,7 +49,7 @@ fn start(pair: &(String, String), clients: Clients<'_>) -> (u16, Seen, ServerHan
         seen.shown.lock().unwrap().push((header.clone(), peer));
         if seen.takes.lock().unwrap().as_ref().is_some_and(|takes| Some(takes) != header.as_ref()) {
             let status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-                "message": "Unauthorized", "reason": "Unauthorized", "code": 401});
+                "message": format!("you sent {}", header.unwrap_or_default()), "reason": "Unauthorized", "code": 401});
             return HttpResponse::Unauthorized().json(status);
         }
         HttpResponse::Ok().json(json!({"major": "1", "minor": "36", "gitVersion": "v1.36.2", "gitCommit": "",
@@ -112,6 +112,19 @@ impl Home {
     async fn ask(&self, login: &Login) -> Result<String, String> {
         let api = ApiServer::new(login, &self.clock).await.map_err(|error| error.to_string())?;
         api.version().await.map_err(|error| error.advice())
+    }
+}
+
+fn options(port: u16) -> KubeletOptions {
+    KubeletOptions {
+        port,
+        https: true,
+        by_name: false,
+        insecure: false,
+        ca: None,
+        identity: None,
+        timeout: None,
+        max_body: MAX_BODY,
     }
 }
 
@@ -189,16 +202,29 @@ async fn a_login_that_comes_to_nothing_says_why() {
     let dates = credential(&json!({"token": "t", "expirationTimestamp": secret}));
     let dates = home.write_program("dates", &format!("echo '{dates}'"));
     let missing = home.folder.path().join("missing");
+    let two_lines = home.write("two-lines", &format!("{secret}\n{secret}\n"));
     let cases = [
         ("fails", program(&fails), "program for credentials failed with exit status: 3; run it by hand"),
         ("prints", program(&prints), "program for credentials printed none; run it by hand"),
         ("dates", program(&dates), "program for credentials printed none; run it by hand"),
+        ("two lines", json!({"tokenFile": two_lines}), "holds more than one token"),
+        ("empty", json!({"tokenFile": home.write("empty", "\n")}), "empty\" is empty; give a file"),
         ("is missing", program(&missing), "cannot be started; see that it is installed"),
         ("no file", json!({"tokenFile": missing}), "missing\" cannot be read"),
     ];
     for (case, user, said) in cases {
         let error = home.ask(&home.kubeconfig(port, &ours, &user)).await.unwrap_err();
         assert!(error.contains(said) && !error.contains(secret), "{case}: {error}");
+    }
+    for broken in [
+        "users:\n- user:\n    token: {S}\n   password: {S}",
+        "users: [{user: {password: {x: {S}}}}]",
+        "{S}: \t{S}",
+    ] {
+        let path = home.write("broken", &broken.replace("{S}", secret));
+        let error = home.ask(&Login::Kubeconfig(path)).await.unwrap_err();
+        let told = error.contains("broken\" cannot be used: ") && error.lines().count() == 1;
+        assert!(told && !error.contains(secret), "{error}");
     }
     let error = home.ask(&home.kubeconfig(port, &theirs, &json!({"token": secret}))).await.unwrap_err();
     assert!(error.contains("name the cluster's CA in the kubeconfig") && !error.contains(secret), "{error}");
@@ -207,6 +233,15 @@ async fn a_login_that_comes_to_nothing_says_why() {
     let error = home.ask(&home.kubeconfig(port, &ours, &json!({"token": secret}))).await.unwrap_err();
     assert!(error.contains("renew the token") && !error.contains(secret), "{error}");
     assert_eq!(seen.headers(), [format!("Bearer {secret}")], "what cannot be renewed is not sent twice");
+    // A kubelet that repeats what it was sent.
+    let login = home.kubeconfig(port, &ours, &json!({"token": secret}));
+    let api = ApiServer::new(&login, &home.clock).await.unwrap();
+    let client =
+        KubeletClient::new(api.kubelets(&options(port)).unwrap(), api.token(), Duration::from_secs(60));
+    let target = Target { name: "n".into(), address: "127.0.0.1".parse().unwrap(), port: None };
+    let question = Question { path: "/stats/summary/", json: None };
+    let error = client.fetch(&target, &question, Duration::from_secs(5)).await.unwrap_err().to_string();
+    assert!(error.contains("you sent Bearer …") && !error.contains(secret), "{error}");
     handle.stop(false).await;
 }
 
@@ -235,17 +270,7 @@ async fn a_refused_token_is_had_anew_at_once_from_file_or_program() {
         assert_eq!(seen.headers(), ["Bearer new"], "{user}");
 
         // Kubelets are asked with the same token.
-        let options = KubeletOptions {
-            port,
-            https: true,
-            by_name: false,
-            insecure: false,
-            ca: None,
-            identity: None,
-            timeout: None,
-            max_body: MAX_BODY,
-        };
-        let kubelets = api.kubelets(&options).unwrap();
+        let kubelets = api.kubelets(&options(port)).unwrap();
         let client = KubeletClient::new(kubelets, api.token(), Duration::from_secs(60));
         let target = Target { name: "n".into(), address: "127.0.0.1".parse().unwrap(), port: None };
         let question = Question { path: "/stats/summary/", json: None };
@@ -304,5 +329,59 @@ async fn a_pod_uses_its_mounted_account_and_follows_its_files() {
     home.write("ca.crt", &second.pem());
     assert_eq!(new(&pod).await.unwrap().version().await.unwrap(), "v1.36.2");
     assert_eq!(seen.headers(), ["Bearer renewed"]);
+    handle.stop(false).await;
+}
+
+#[actix_web::test]
+async fn a_password_in_a_url_is_shown_as_basic_authentication() {
+    let api = heapster::simulator::ApiServer::start().unwrap();
+    api.require_token(Some("nobody has it"));
+    let server = api.url().replace("http://", "http://me:pass%20word@").parse().unwrap();
+    let login = Login::Bare { server, insecure: false, mounted_token: false };
+    let home = Home::new();
+    let error = home.ask(&login).await.unwrap_err();
+    assert!(!error.contains("word"), "{error}");
+    // "me:pass word" in base64.
+    let shown: Vec<_> = api
+        .requests()
+        .into_iter()
+        .filter_map(|request| request.header("authorization").map(str::to_owned))
+        .collect();
+    assert_eq!(shown, ["Basic bWU6cGFzcyB3b3Jk"]);
+    api.stop().await;
+}
+
+#[actix_web::test]
+async fn a_kubeconfig_that_skips_verification_gives_kubelets_no_token() {
+    let (ours, theirs) = (issuer("ours"), issuer("theirs"));
+    let (port, seen, handle) = start(&certificate(&theirs, &["127.0.0.1"], |_| {}), Clients::Unasked);
+    let home = Home::new();
+    let text = json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "here",
+        "contexts": [{"name": "here", "context": {"cluster": "here", "user": "me"}}],
+        "clusters": [{"name": "here", "cluster": {
+            "server": format!("https://127.0.0.1:{port}"), "insecure-skip-tls-verify": true,
+        }}],
+        "users": [{"name": "me", "user": {"token": "mine"}}],
+    });
+    let login = Login::Kubeconfig(home.write("kubeconfig", &text.to_string()));
+    let api = ApiServer::new(&login, &home.clock).await.unwrap();
+    assert_eq!(api.version().await.unwrap(), "v1.36.2");
+    assert_eq!(seen.headers(), ["Bearer mine"]);
+    let plain = options(port);
+    let told = KubeletOptions { insecure: true, ..plain.clone() };
+    let verified = KubeletOptions { ca: Some(home.write("theirs.pem", &theirs.pem())), ..plain.clone() };
+    let other = KubeletOptions { ca: Some(home.write("ours.pem", &ours.pem())), ..plain.clone() };
+    for (options, shown) in
+        [(plain, Some("")), (told, Some("Bearer mine")), (verified, Some("Bearer mine")), (other, None)]
+    {
+        let client =
+            KubeletClient::new(api.kubelets(&options).unwrap(), api.token(), Duration::from_secs(60));
+        let target = Target { name: "n".into(), address: "127.0.0.1".parse().unwrap(), port: None };
+        let question = Question { path: "/stats/summary/", json: None };
+        let answer = client.fetch(&target, &question, Duration::from_secs(5)).await;
+        assert_eq!(answer.is_ok(), shown.is_some(), "{options:?}");
+        assert_eq!(seen.headers(), shown.into_iter().collect::<Vec<_>>(), "{options:?}");
+    }
     handle.stop(false).await;
 }

@@ -55,7 +55,7 @@ fn in_cluster(container: &Json) -> (Config, Vec<Source>) {
     let linked = [("HEAPSTER_PORT", "tcp://10.0.0.1:80"), ("HEAPSTER_SERVICE_HOST", "10.0.0.1")];
     let linked: Environment = linked.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
     let config = Config::resolve(&parse(&command[1..]), &linked, &|_| unreachable!()).unwrap();
-    sinks::build(&config.sinks).unwrap();
+    sinks::build(&config.sinks, &config.labels).unwrap();
     (config.clone(), sources::build(&config.sources).unwrap())
 }
 

@@ -62,6 +62,29 @@ fn figures_are_old_by_the_kubelets_own_clock() {
     assert_eq!(found(0, Some(3_600)), [Oddity::Clock(3_600), Oddity::Old(3_600)]);
 }
 
+#[test]
+fn of_a_name_that_is_none_nothing_is_shown() {
+    let (known, none) = (inventory(node("n1"), []), Set::default());
+    for (claimed, shown) in [("n-2.example", "n-2.example"), ("eyJhbGciOi", "…"), ("a\nb", "…"), ("n1", "")]
+    {
+        let mut report = said(&[]);
+        report.claimed_node = Some(claimed);
+        let (window, scraped_at) = (window(0), window(0).end());
+        let answer = Answer {
+            report: &report,
+            inventory: &known,
+            foreign: &none,
+            strangers: &none,
+            previous: None,
+            window,
+            scraped_at,
+        };
+        let found = oddities(&answer, &assemble(&answer).tally, None);
+        let expected = Some(Oddity::OtherNode(shown.to_owned())).filter(|_| !shown.is_empty());
+        assert_eq!(found, expected.into_iter().collect::<Vec<_>>());
+    }
+}
+
 fn pods(names_of: &[&str]) -> Vec<PodName> {
     names(names_of).into_iter().map(|name| PodName { namespace: "shop".into(), name }).collect()
 }

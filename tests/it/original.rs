@@ -4,6 +4,7 @@
 use crate::handmade::{container, node, pod};
 use heapster::model::entity::{Entity, Labels, Name};
 use heapster::model::inventory::{NodeInventory, PodFacts, Record};
+use heapster::model::label_copier::LabelCopier;
 use heapster::model::metric::{Metric, Value as Point};
 use heapster::model::selector::Selector;
 use heapster::model::time::{Resolution, Timestamp, Window};
@@ -239,7 +240,7 @@ fn a_whole_export_is_written_as_the_original_did() {
         Arc::new(block(facts(name, &own), &own, end))
     });
     let blocks: Vec<Arc<Block>> = blocks.collect();
-    let written: String = metric_export::export(blocks.clone()).collect();
+    let written: String = metric_export::export(blocks.clone(), LabelCopier::default()).collect();
     assert!(written.ends_with("]\n") && written.matches('\n').count() == 1);
     let written: Value = serde_json::from_str(&written).unwrap();
     assert_eq!(sorted(&written), sorted(&export));
@@ -252,9 +253,9 @@ fn a_whole_export_is_written_as_the_original_did() {
         assert_eq!(point["value"].as_i64(), Some(lasted));
     }
     // What stands in labels and metrics is sorted, as Go wrote maps.
-    let first = metric_export::export(blocks).next().unwrap();
+    let first = metric_export::export(blocks, LabelCopier::default()).next().unwrap();
     assert!(first.find("\"cpu/usage\"").unwrap() < first.find("\"memory/rss\"").unwrap());
-    assert_eq!(metric_export::export(Vec::new()).collect::<String>(), "null\n");
+    assert_eq!(metric_export::export(Vec::new(), LabelCopier::default()).collect::<String>(), "null\n");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The command line: every spelling of every flag, and what is said of a mistake.
 
 use heapster::config::cli::{Action, CliError, Demo, Typed, parse};
-use heapster::config::settings::{GLOG_FLAGS, NOT_YET, SETTINGS};
+use heapster::config::settings::{GLOG_FLAGS, NOT_YET, OBSOLETE, SETTINGS, Setting};
 use proptest::prelude::*;
 
 fn typed(args: &[&str]) -> Typed {
@@ -24,6 +24,50 @@ fn mistake(args: &[&str]) -> String {
     }
 }
 
+/// How many ways there are to give a setting its value: that of a switch must stand behind a `=`, as in Go.
+fn spellings(setting: &Setting) -> usize {
+    if setting.switch { 1 } else { 2 }
+}
+
+#[test]
+fn switches_need_no_value() {
+    for setting in SETTINGS.iter().filter(|setting| setting.switch) {
+        for flag in [format!("--{}", setting.name), format!("-{}", setting.name.replace('_', "-"))] {
+            let typed = typed(&[&flag, "--port=1"]);
+            assert_eq!(
+                (&typed.values[setting.name][..], &typed.values["port"][..]),
+                (&["true".to_owned()][..], &["1".to_owned()][..]),
+                "{flag}"
+            );
+        }
+    }
+}
+
+#[test]
+fn flags_that_have_nothing_left_to_set_are_taken_with_a_warning() {
+    let manifest = ["--use_model=true", "-stats_resolution=5s", "--sink-frequency", "10s", "--port=1"];
+    let told = typed(&manifest).warnings;
+    assert_eq!(told.len(), 3, "{told:?}");
+    for flag in OBSOLETE {
+        let shown = format!("--{}", flag.name);
+        for args in [vec![format!("{shown}=1s")], vec![shown.clone(), "1s".to_owned()]]
+            .iter()
+            .take(if flag.switch { 1 } else { 2 })
+        {
+            let args: Vec<&str> = args.iter().map(String::as_str).collect();
+            let typed = typed(&args);
+            assert!(typed.values.is_empty(), "{args:?}");
+            assert_eq!(typed.warnings.len(), 1, "{args:?}");
+            assert!(
+                typed.warnings[0].starts_with(&shown) && typed.warnings[0].ends_with(flag.instead),
+                "{args:?}"
+            );
+        }
+        assert!(SETTINGS.iter().all(|setting| setting.name != flag.name), "{shown} is a setting as well");
+    }
+    assert!(typed(&["--port=1"]).warnings.is_empty());
+}
+
 #[test]
 fn every_spelling_of_every_setting() {
     for setting in SETTINGS {
@@ -32,7 +76,8 @@ fn every_spelling_of_every_setting() {
                 for dashes in ["-", "--"] {
                     let flag = format!("{dashes}{spelled}");
                     let joined = format!("{flag}=a_b-c=d");
-                    for args in [&[joined.as_str()][..], &[flag.as_str(), "a_b-c=d"]] {
+                    let apart = [flag.as_str(), "a_b-c=d"];
+                    for args in [&[joined.as_str()][..], &apart].into_iter().take(spellings(setting)) {
                         let typed = typed(args);
                         assert_eq!(typed.values.len(), 1, "{args:?}");
                         assert_eq!(typed.values[setting.name], ["a_b-c=d"], "{args:?}");
@@ -139,7 +184,7 @@ fn flags_of_the_original_that_are_not_there_yet_are_told_apart() {
 
 #[test]
 fn missing_value_is_told() {
-    for setting in SETTINGS {
+    for setting in SETTINGS.iter().filter(|setting| !setting.switch) {
         for flag in [format!("--{}", setting.name), format!("-{}", setting.name.replace('_', "-"))] {
             let text = mistake(&[&flag]);
             assert!(text.contains(&flag) && text.contains("value"), "{flag}: {text}");

@@ -5,6 +5,7 @@ use crate::handmade::{T0, container, inventory, node, of_container, pod};
 use heapster::model::Set;
 use heapster::model::entity::Labels;
 use heapster::model::inventory::{ContainerFacts, NodeFacts, NodeInventory};
+use heapster::model::label_copier::LabelCopier;
 use heapster::model::metric::{Metric, Value};
 use heapster::model::report::{Part, Report, Subject};
 use heapster::model::time::{Resolution, Timestamp};
@@ -258,14 +259,15 @@ fn told_again(set: &LogSet) -> String {
     let made = assemble(&answer);
     assert!(made.block.layout.rows.find(&of_container("batch", "disk-b", "writer"), None).is_some());
     let sums = Some(Arc::new(made.sums.pack(window, scraped_at, None)));
-    encode(&Batch {
+    let batch = Batch {
         cluster: "c".into(),
         window,
         nodes: vec![Arc::new(made.block)],
         sums,
         carried: 0,
         missing: 0,
-    })
+    };
+    encode(&batch, &LabelCopier::default())
 }
 
 #[test]
@@ -313,7 +315,7 @@ fn log_text_heads_sets_and_times_as_the_original_did() {
         carried: 0,
         missing: 0,
     };
-    let text = encode(&batch);
+    let text = encode(&batch, &LabelCopier::default());
     let ours = log_set(&text, "cluster");
     assert_eq!((ours.times, ours.labels), (theirs.times, theirs.labels), "a set without instants");
     let keys: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("MetricSet: ")).collect();

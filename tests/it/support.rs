@@ -1,6 +1,7 @@
 //! What tests of the whole need: a collector on free ports, a client, and waiting on state with a bound.
 
 use actix_web::http::header::CONTENT_TYPE;
+use heapster::api::limits::Limits;
 use heapster::clock::Clock;
 use heapster::config::cli::{self, Typed};
 use heapster::config::{Config, Environment};
@@ -31,6 +32,18 @@ pub fn typed(args: &[&str]) -> Typed {
     cli::parse(args.iter().map(|arg| (*arg).to_owned()), &sources::help(), &sinks::help()).unwrap()
 }
 
+/// What these flags come to, beside a free port, loopback and the shortest resolution.
+pub fn resolved(args: &[&str]) -> Config {
+    let mut typed = typed(args);
+    typed.default_to("port", "0");
+    typed.default_to("listen_ip", "127.0.0.1");
+    typed.default_to("model_resolution", "5s");
+    Config::resolve(&typed, &Environment::new(), &|path| std::fs::read_to_string(path)).unwrap()
+}
+
+/// A source that is not there: enough for what does not depend on a cluster.
+pub const NOWHERE: &str = "--source=kubernetes.summary_api:http://127.0.0.1:1?inClusterConfig=false";
+
 /// A collector within this test, on a port of its own.
 pub struct Collector {
     pub running: topology::Running,
@@ -40,17 +53,26 @@ pub struct Collector {
 impl Collector {
     /// Starts one with these flags beside a free port, loopback and the shortest resolution.
     pub async fn start(args: &[&str]) -> Self {
-        let mut typed = typed(args);
-        typed.default_to("port", "0");
-        typed.default_to("listen_ip", "127.0.0.1");
-        typed.default_to("model_resolution", "5s");
-        let config =
-            Config::resolve(&typed, &Environment::new(), &|path| std::fs::read_to_string(path)).unwrap();
+        Self::start_with(args, Limits::default()).await
+    }
+
+    /// Starts one with these flags that holds its clients to these limits.
+    pub async fn start_with(args: &[&str], limits: Limits) -> Self {
+        let config = resolved(args);
         let sources = sources::build(&config.sources).unwrap();
-        let sinks = sinks::build(&config.sinks).unwrap();
-        let running = topology::start(&config, sources, sinks, Clock::system()).await.unwrap();
-        let base = format!("http://{}", running.address);
+        let sinks = sinks::build(&config.sinks, &config.labels).unwrap();
+        let running = topology::start_with(&config, sources, sinks, Clock::system(), limits).await.unwrap();
+        let scheme = if config.tls.is_some() { "https" } else { "http" };
+        let base = format!("{scheme}://{}", running.address);
         Self { running, base }
+    }
+
+    /// Why one with these flags does not start.
+    pub async fn refused(args: &[&str]) -> String {
+        let config = resolved(args);
+        let sources = sources::build(&config.sources).unwrap();
+        let sinks = sinks::build(&config.sinks, &config.labels).unwrap();
+        topology::start(&config, sources, sinks, Clock::system()).await.err().unwrap().to_string()
     }
 
     /// Asks for a path, whatever comes.

@@ -33,6 +33,7 @@ pub enum Reason {
     InodesUnit,
     SelfMetrics,
     CommandLine,
+    Page,
 }
 
 /// One line of the table.
@@ -343,6 +344,14 @@ pub const DIFFERENCES: &[Difference] = &[
         unless: &[],
         theirs: "tells the command line to whoever asks",
         ours: "there is none: 404",
+    },
+    Difference {
+        reason: Reason::Page,
+        what: "the path `/`",
+        of: &["GET /"],
+        unless: &[],
+        theirs: "404",
+        ours: "a page with every route",
     },
 ];
 

@@ -56,6 +56,12 @@ pub fn judge(bench: &Bench<'_>, case: &Case) -> Result<Reasons, String> {
             ensure!(ours.status == 404, "the command line is shown");
             return Ok([Reason::CommandLine].into());
         }
+        "/" => {
+            let page =
+                ours.header("content-type").starts_with("text/html") && ours.text().contains("<h1>Heapster");
+            ensure!((theirs.status, ours.status, page) == (404, 200, true), "no page");
+            return Ok([Reason::Page].into());
+        }
         _ => {}
     }
     if let Some(reason) = more_routes(bench, case)? {

@@ -18,12 +18,14 @@ use crate::tape_judge::Case;
 use crate::tape_usage::{OLD_ROOT, ROOT};
 use actix::prelude::*;
 use heapster::actors::aggregator::Aggregator;
+use heapster::api::limits::Limits;
 use heapster::api::{Api, Settings, server};
 use heapster::clock::Clock;
 use heapster::messages::{InventoryChanged, Missed, Scraped, Took};
 use heapster::model::Set;
 use heapster::model::entity::{ClusterId, Name};
 use heapster::model::inventory::{Change, Inventory, PodName};
+use heapster::model::label_copier::LabelCopier;
 use heapster::model::time::{Resolution, Timestamp};
 use heapster::rollup::Rollup;
 use heapster::rollup::block::Block;
@@ -98,13 +100,18 @@ impl Player {
             aggregator.clone().recipient(),
             aggregator.clone().recipient(),
             names,
-            Settings { stale_after: Duration::from_secs(180), disable_export: false },
+            Settings {
+                stale_after: Duration::from_secs(180),
+                disable_export: false,
+                labels: LabelCopier::default(),
+                sinks: Vec::new(),
+            },
             Clock::starting_at(ANSWERED),
             telemetry,
         );
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let server = server::server(&api, listener).unwrap();
+        let server = server::server(&api, listener, Limits::default(), None).unwrap();
         let handle = server.handle();
         actix_web::rt::spawn(server);
         let mut player = Self {
@@ -167,7 +174,8 @@ impl Player {
         let names: Vec<Name> = self.inventory.nodes().map(|node| node.name.clone()).collect();
         let scraped = names.iter().filter(|node| usable(node).is_ok()).cloned().collect();
         let unusable = names.iter().filter_map(|node| Some((node.clone(), usable(node).err()?))).collect();
-        let changed = InventoryChanged { cluster: ClusterId(0), scraped, unusable, pods, namespaces };
+        let changed =
+            InventoryChanged { cluster: ClusterId(0), scraped, unusable, pods, namespaces, uid: None };
         self.aggregator.send(changed).await.unwrap();
     }
 

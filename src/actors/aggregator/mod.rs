@@ -29,6 +29,9 @@ struct Standing {
     unusable: usize,
     answered: usize,
     last: Option<(Window, Duration)>,
+    uid: Option<Name>,
+    /// The position of the cluster that it is under another name.
+    same_as: Option<usize>,
 }
 
 /// The aggregator.
@@ -57,6 +60,21 @@ impl Aggregator {
     ) -> Self {
         let standing = vec![Standing::default(); names.len()];
         Self { rollup, names, standing, nodes: Nodes::default(), exporters, clock, telemetry }
+    }
+
+    /// Finds out whether a cluster is collected under another name already: its points would be there twice.
+    fn compare(&mut self, at: usize, uid: Option<Name>) {
+        let same = self.standing.iter().take(at).position(|other| other.uid.is_some() && other.uid == uid);
+        let Some(standing) = self.standing.get_mut(at) else { return };
+        let known = std::mem::replace(&mut standing.same_as, same) == same;
+        standing.uid = uid;
+        let names = [Some(at), same].map(|at| at.and_then(|at| self.names.get(at)));
+        if let ([Some(this), Some(other)], false) = (names, known) {
+            log::error!(
+                "{this} is the same cluster as {other}: kube-system has the same uid; its answers are not taken, leave one \
+                 source out"
+            );
+        }
     }
 
     fn close_due(&mut self) {
@@ -126,6 +144,7 @@ impl Handler<InventoryChanged> for Aggregator {
             standing.discovered = true;
             standing.unusable = changed.unusable.len();
         }
+        self.compare(usize::from(changed.cluster.0), changed.uid);
         if let Some(name) = self.names.get(usize::from(changed.cluster.0)) {
             self.nodes.expect(changed.cluster, name, &changed.scraped, &changed.unusable);
         }
@@ -140,7 +159,12 @@ impl Handler<Scraped> for Aggregator {
         let began = self.clock.uptime();
         let cluster = self.names.get(usize::from(scraped.cluster.0)).cloned().unwrap_or_default();
         self.nodes.scraped(&cluster, &scraped, began);
+        let same_as = self.standing.get(usize::from(scraped.cluster.0)).and_then(|standing| standing.same_as);
         let outcome = match scraped.outcome {
+            Ok(_) if same_as.is_some() => {
+                self.rollup.missed(scraped.cluster, &scraped.node, scraped.window);
+                "same_cluster"
+            }
             Ok(took) => {
                 self.telemetry.tally(&took.tally);
                 self.rollup.took(scraped.cluster, &scraped.node, took.block, took.sums, began);
@@ -178,6 +202,7 @@ impl Handler<AskState> for Aggregator {
         let states =
             self.rollup.held().zip(&self.standing).map(|((name, held, scraped), standing)| ClusterState {
                 name: name.clone(),
+                same_as: standing.same_as.and_then(|at| self.names.get(at)).cloned(),
                 discovered: standing.discovered,
                 scraped,
                 unusable: standing.unusable,

@@ -1,0 +1,306 @@
+//! `/openapi.json`: every route of [`super::routes`] with its parameters and the shape of its answer, for machines.
+
+use super::routes::{ROUTES, Route, Speaks};
+use super::{Api, reply};
+use crate::model::entity::Name;
+use actix_web::{HttpResponse, web};
+use serde_json::{Map, Value, json};
+
+/// The document.
+pub async fn openapi(api: web::Data<Api>) -> HttpResponse {
+    reply::json(document(&api.clusters).to_string())
+}
+
+/// The document as a value, for a collector of these clusters. It is small, and seldom asked for: it is made anew each
+/// time.
+pub fn document(clusters: &[Name]) -> Value {
+    let paths: Map<String, Value> =
+        ROUTES.iter().map(|route| (route.shown(), json!({ "get": operation(route) }))).collect();
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Heapster",
+            "description": "Usage of the nodes, pods and containers of Kubernetes clusters: 15 minutes of every metric. \
+                            Only GET is answered.",
+            "version": env!("CARGO_PKG_VERSION"),
+            "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
+        },
+        "security": [{}, { "clientCertificate": [] }],
+        "paths": paths,
+        "components": {
+            "securitySchemes": { "clientCertificate": {
+                "type": "mutualTLS", "description": "asked for where Heapster runs with --tls_client_ca",
+            } },
+            "parameters": parameters(clusters),
+            "responses": responses(),
+            "schemas": schemas(),
+        },
+    })
+}
+
+/// What a route answers with when all is well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    Page,
+    Health,
+    Exposition,
+    Document,
+    Status,
+    Listing,
+    Names,
+    Stats,
+    Series,
+    SeveralSeries,
+    Export,
+    Schema,
+    Nodes,
+    Node,
+    Pods,
+    Pod,
+}
+
+fn answer(route: &Route) -> Answer {
+    let path = route.path;
+    let (_, last) = path.rsplit_once('/').unwrap_or_default();
+    match path {
+        "/" => Answer::Page,
+        "/metrics" => Answer::Exposition,
+        "/openapi.json" => Answer::Document,
+        "/api/v1/status" => Answer::Status,
+        "/api/v1/metric-export" => Answer::Export,
+        "/api/v1/metric-export-schema" => Answer::Schema,
+        _ if route.speaks == Speaks::Text => Answer::Health,
+        _ if path.starts_with("/apis/") => match last {
+            "nodes" => Answer::Nodes,
+            "{node}" => Answer::Node,
+            "pods" => Answer::Pods,
+            _ => Answer::Pod,
+        },
+        _ if path.contains("/pod-list/") => Answer::SeveralSeries,
+        _ if last.starts_with("{metric") => Answer::Series,
+        _ => match last {
+            "stats" => Answer::Stats,
+            "model" | "{node}" | "{namespace}" | "{pod}" | "{container}" => Answer::Listing,
+            _ => Answer::Names,
+        },
+    }
+}
+
+/// The form of an answer, and the schema of it where it is JSON.
+const fn content(answer: Answer) -> (&'static str, &'static str) {
+    let json = "application/json";
+    match answer {
+        Answer::Page => ("text/html", "Text"),
+        Answer::Health => ("text/plain", "Text"),
+        Answer::Exposition => ("application/openmetrics-text", "Text"),
+        Answer::Document => (json, "Document"),
+        Answer::Status => (json, "Status"),
+        Answer::Listing | Answer::Names => (json, "Names"),
+        Answer::Stats => (json, "Stats"),
+        Answer::Series => (json, "Series"),
+        Answer::SeveralSeries => (json, "SeveralSeries"),
+        Answer::Export => (json, "Export"),
+        Answer::Schema => (json, "ExportSchema"),
+        Answer::Nodes => (json, "NodeMetricsList"),
+        Answer::Node => (json, "NodeMetrics"),
+        Answer::Pods => (json, "PodMetricsList"),
+        Answer::Pod => (json, "PodMetrics"),
+    }
+}
+
+/// The parameters of a query that an answer looks at.
+const fn looks_at(answer: Answer) -> &'static [&'static str] {
+    match answer {
+        Answer::Page | Answer::Exposition | Answer::Document | Answer::Status => &[],
+        Answer::Listing | Answer::Schema => &[],
+        Answer::Health => &["verbose"],
+        Answer::Names | Answer::Stats | Answer::Export | Answer::Node | Answer::Pod => &["cluster"],
+        Answer::Series | Answer::SeveralSeries => &["cluster", "start", "end", "labels"],
+        Answer::Nodes | Answer::Pods => &["cluster", "labelSelector"],
+    }
+}
+
+fn operation(route: &Route) -> Value {
+    let answer = answer(route);
+    let (form, schema) = content(answer);
+    let shown = route.shown();
+    let parts: Vec<&str> =
+        shown.split('{').skip(1).filter_map(|part| Some(part.split_once('}')?.0)).collect();
+    let asked = looks_at(answer);
+    let named = parts.iter().chain(asked).map(|name| reference("parameters", name));
+    let body = json!({ form: { "schema": reference("schemas", schema) } });
+    let mut responses = Map::new();
+    let mut respond = |status: &str, response: Value| responses.insert(status.to_owned(), response);
+    respond("200", json!({ "description": route.about, "content": body }));
+    for status in ["401", "403", "411", "413", "414", "431", "503"] {
+        respond(status, reference("responses", status));
+    }
+    if answer == Answer::Health {
+        respond("500", json!({ "description": "it is not; the reasons", "content": plain() }));
+    }
+    if !asked.is_empty() && answer != Answer::Health || !parts.is_empty() {
+        respond("400", reference("responses", "400"));
+    }
+    if !parts.is_empty() {
+        respond("301", reference("responses", "301"));
+        respond("404", reference("responses", "404"));
+    }
+    if route.speaks == Speaks::Json {
+        respond("406", reference("responses", "406"));
+    }
+    let words = shown.split(|each: char| !each.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    let id: Vec<&str> = std::iter::once("get").chain(words).collect();
+    json!({
+        "operationId": id.join("_"),
+        "summary": route.about,
+        "parameters": named.collect::<Vec<_>>(),
+        "responses": responses,
+    })
+}
+
+fn reference(kind: &str, name: &str) -> Value {
+    json!({ "$ref": format!("#/components/{kind}/{name}") })
+}
+
+fn plain() -> Value {
+    json!({ "text/plain": { "schema": reference("schemas", "Text") } })
+}
+
+/// Pairs of label and value, or nothing.
+const PAIRS: &str = "^([^:,]+:[^,]+(,[^:,]+:[^,]+)*)?$";
+
+/// Selectors of labels, in the forms that are written down; Kubernetes' grammar takes blanks in more places.
+fn selectors() -> String {
+    let name = "[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?";
+    let key = format!("([a-z0-9]{{1,30}}(\\.[a-z0-9]{{1,30}}){{0,6}}/)?{name}");
+    let one = format!("(!?{key}|{key}(=|==|!=)({name})?|{key} (in|notin) \\(({name})?(,({name})?)*\\))");
+    format!("^({one}(,{one})*)?$")
+}
+
+fn parameters(clusters: &[Name]) -> Value {
+    let part = |name: &str, about: &str| {
+        let schema = json!({ "type": "string", "minLength": 1 });
+        json!({ "name": name, "in": "path", "required": true, "description": about, "schema": schema })
+    };
+    let asked = |name: &str, about: &str, schema: Value| json!({ "name": name, "in": "query", "required": false, "description": about, "schema": schema });
+    // An empty value is none.
+    let time = json!({ "type": "string", "anyOf": [{ "format": "date-time" }, { "maxLength": 0 }] });
+    let names: Vec<&str> = clusters.iter().map(|name| &**name).chain([""]).collect();
+    let cluster = json!({ "type": "string", "enum": names });
+    let selector = json!({ "type": "string", "pattern": selectors() });
+    let pairs = json!({ "type": "string", "pattern": PAIRS });
+    let text = json!({ "type": "string" });
+    json!({
+        "node": part("node", "name or host name of a node"),
+        "namespace": part("namespace", "name of a namespace"),
+        "pod": part("pod", "name of a pod"),
+        "pods": part("pods", "names of pods, parted by commas"),
+        "container": part("container", "name of a container"),
+        "metric": part("metric", "name of a metric, with its slashes, such as cpu/usage_rate"),
+        "cluster": asked("cluster", "one of the clusters that are collected; without it, all", cluster),
+        "start": asked("start", "the first instant, in RFC 3339", time.clone()),
+        "end": asked("end", "the last instant, in RFC 3339", time),
+        "labels": asked("labels", "which part of the entity, as label:value,label:value", pairs),
+        "labelSelector": asked("labelSelector", "a selector of labels, as Kubernetes takes it", selector),
+        "verbose": asked("verbose", "show every check", text),
+    })
+}
+
+fn responses() -> Value {
+    let said = |about: &str| json!({ "description": about, "content": plain() });
+    let again = json!({ "Retry-After": { "description": "seconds", "schema": { "type": "string" } } });
+    let to =
+        json!({ "Location": { "description": "the path that was meant", "schema": { "type": "string" } } });
+    json!({
+        "301": { "description": "the path has empty or dotted segments", "headers": to, "content": plain() },
+        "400": said("a parameter or the path cannot be read; the reason"),
+        "401": said("no client certificate was shown, where one is needed"),
+        "403": said("the client certificate's name may not ask"),
+        "404": said("there is no such path, node or pod"),
+        "406": said("the client does not take JSON"),
+        "411": said("the request has a body without a length"),
+        "413": said("the request's body is too large"),
+        "414": said("the URI is too long"),
+        "431": said("the headers are too large"),
+        "503": { "description": "too much is asked at once; try again", "headers": again, "content": plain() },
+    })
+}
+
+fn object(required: &[&str], properties: Value) -> Value {
+    json!({ "type": "object", "required": required, "properties": properties })
+}
+
+fn list(of: Value) -> Value {
+    json!({ "type": "array", "items": of })
+}
+
+fn schemas() -> Value {
+    let of = |name: &str| reference("schemas", name);
+    let (text, time) = (json!({ "type": "string" }), json!({ "type": "string", "format": "date-time" }));
+    let (count, number) = (json!({ "type": "integer", "minimum": 0 }), json!({ "type": "number" }));
+    let maybe = |kind: &str| json!({ "type": [kind, "null"] });
+    let mapped = |of: Value| json!({ "type": "object", "additionalProperties": of });
+    let figures = object(
+        &["average", "percentile", "max"],
+        json!({ "average": count, "percentile": count, "max": count }),
+    );
+    let spans =
+        object(&["minute", "hour", "day"], json!({ "minute": figures, "hour": figures, "day": figures }));
+    let point =
+        object(&["timestamp", "value"], json!({ "timestamp": time, "value": count, "floatValue": number }));
+    let exported = object(
+        &["start", "end", "value"],
+        json!({ "start": time, "end": time, "value": number, "labels": mapped(text.clone()) }),
+    );
+    let exporter = object(
+        &["metrics", "labels"],
+        json!({ "metrics": mapped(list(exported)), "labels": mapped(text.clone()) }),
+    );
+    let labels = list(object(&["key"], json!({ "key": text, "description": text })));
+    let line = json!({ "name": text, "description": text, "labels": labels, "type": text, "value_type": text, "units": text });
+    let usage = object(&["cpu", "memory"], json!({ "cpu": text, "memory": text }));
+    let metadata = object(&["name"], json!({ "name": text, "namespace": text, "creationTimestamp": time }));
+    let container = object(&["name", "usage"], json!({ "name": text, "usage": usage }));
+    let items = |name: &str| {
+        let items = json!({ "type": ["array", "null"], "items": of(name) });
+        object(&["metadata", "items"], json!({ "metadata": { "type": "object" }, "items": items }))
+    };
+    let node = json!({
+        "name": text, "address": maybe("string"), "outcome": text, "why": maybe("string"),
+        "lastAnswerAgeSeconds": maybe("number"), "durationSeconds": maybe("number"), "bytes": maybe("integer"),
+        "clockSkewSeconds": maybe("integer"), "notices": list(text.clone()), "ratesWithheld": mapped(count.clone()),
+    });
+    let cluster = json!({
+        "name": text, "discovered": { "type": "boolean" }, "nodesScraped": count, "nodesUnusable": count,
+        "lastWindow": maybe("string"), "lastWindowAgeSeconds": maybe("number"), "nodesInLastWindow": count,
+        "points": count, "nodes": list(object(&["name", "outcome"], node)),
+    });
+    let clusters = list(object(&["name", "discovered", "nodes"], cluster));
+    json!({
+        "Text": text,
+        "Document": object(&["openapi", "info", "paths"], json!({})),
+        "Names": list(text.clone()),
+        "Series": object(&["metrics", "latestTimestamp"], json!({ "metrics": list(point), "latestTimestamp": time })),
+        "SeveralSeries": object(&["items"], json!({ "items": list(of("Series")) })),
+        "Stats": object(&["uptime", "stats"], json!({ "uptime": count, "stats": mapped(spans) })),
+        "Status": object(&["version", "clusters"], json!({ "version": text, "clusters": clusters })),
+        "Export": { "type": ["array", "null"], "items": exporter },
+        "ExportSchema": object(
+            &["metrics", "common_labels", "pod_labels"],
+            json!({
+                "metrics": list(object(&["name", "description", "type", "value_type"], line)),
+                "common_labels": labels, "pod_labels": labels,
+            }),
+        ),
+        "NodeMetrics": object(
+            &["metadata", "timestamp", "window", "usage"],
+            json!({ "metadata": metadata, "timestamp": time, "window": text, "usage": usage }),
+        ),
+        "PodMetrics": object(
+            &["metadata", "timestamp", "window", "containers"],
+            json!({ "metadata": metadata, "timestamp": time, "window": text, "containers": list(container) }),
+        ),
+        "NodeMetricsList": items("NodeMetrics"),
+        "PodMetricsList": items("PodMetrics"),
+    })
+}
