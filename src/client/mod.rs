@@ -2,6 +2,7 @@
 
 mod bearer;
 pub mod credentials;
+mod fetch_error;
 pub mod following;
 mod foreign;
 pub mod kubelet;
@@ -9,3 +10,4 @@ pub mod kubernetes;
 mod login;
 mod plugin;
 mod trouble;
+mod verifier;
