@@ -37,9 +37,9 @@ expect "$json" //api/v1/x/../model/nodes/ --location
 expect "404 $text" /api/v1/nothing
 expect "400 $text" '/api/v1/model/metrics/memory/usage?start=yesterday'
 expect "$json" '/api/v1/model/metrics/memory%2Fusage?start=2016-03-31T12:01:00%2B02:00'
-expect "414 $text" "/$(printf 'x%.0s' {1..9000})"
+expect "414 $text" "/$(printf 'x%.0s' {1..62000})"
 expect "431 $text" /livez --header "X-Long: $(printf 'x%.0s' {1..40000})"
-expect "413 $text" /livez --data "$(printf 'x%.0s' {1..9000})"
+expect "413 $text" /livez --data "$(printf 'x%.0s' {1..62000})"
 expect "411 $text" /livez --header 'Transfer-Encoding: chunked' --data x
 
 encoding() {

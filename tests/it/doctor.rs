@@ -317,9 +317,11 @@ async fn the_status_tells_the_same_of_every_node() {
         assert_eq!((&node["address"], &node["bytes"]), (&json!(cluster.at(last)), &json!(SUMMARY.len())));
         let number = |member: &str| node[member].as_f64().unwrap();
         assert!((0.0..60.0).contains(&number("lastAnswerAgeSeconds")), "{node}");
-        assert!((0.0..=0.2).contains(&number("durationSeconds")), "{node}");
+        assert!((0.0..60.0).contains(&number("durationSeconds")), "{node}");
         assert!(skew.contains(&number("clockSkewSeconds")), "{node}");
-        assert_eq!(node["ratesWithheld"], json!({"first": 1}), "{node}");
+        // The second turn may have come already.
+        let reasons = [json!({"first": 1}), json!({"same_instant": 1})];
+        assert!(reasons.contains(&node["ratesWithheld"]), "{node}");
     }
     // The kubelet's reading stays the same: from the second turn on, that is why there is no rate.
     until("another reason", async || {
