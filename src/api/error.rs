@@ -32,6 +32,22 @@ pub enum ApiError {
         /// The names there are.
         known: String,
     },
+    /// A switch that is neither.
+    #[error("{parameter} {:?} is neither true nor false", brief(value))]
+    BadSwitch {
+        /// Which parameter.
+        parameter: &'static str,
+        /// Its value.
+        value: String,
+    },
+    /// A level that there is not.
+    #[error("level {:?} is none; known: {known}", brief(value))]
+    BadLevel {
+        /// The name.
+        value: String,
+        /// The names there are.
+        known: String,
+    },
     /// A path that cannot be decoded.
     #[error("the path cannot be decoded: {:?}; send every byte that is no plain character as % and two digits", brief(.0))]
     BadPath(String),
@@ -83,6 +99,8 @@ impl ApiError {
             Self::BadTime { .. }
             | Self::BadLabels(_)
             | Self::BadCluster { .. }
+            | Self::BadSwitch { .. }
+            | Self::BadLevel { .. }
             | Self::BadPath(_)
             | Self::BadSelector { .. } => "bad_request",
             Self::NoNodeMetrics(_) | Self::NoPodMetrics(..) | Self::NoPod(_) => "not_found",
@@ -99,6 +117,8 @@ impl ResponseError for ApiError {
             Self::BadTime { .. }
             | Self::BadLabels(_)
             | Self::BadCluster { .. }
+            | Self::BadSwitch { .. }
+            | Self::BadLevel { .. }
             | Self::BadPath(_)
             | Self::BadSelector { .. } => StatusCode::BAD_REQUEST,
             Self::NoNodeMetrics(_) | Self::NoPodMetrics(..) | Self::NoPod(_) => StatusCode::NOT_FOUND,

@@ -3,6 +3,7 @@
 pub mod batch_text;
 pub mod chunks;
 pub mod entity_labels;
+pub mod exposition;
 pub mod go_json;
 pub mod kubelet_stats;
 pub mod kubelet_summary;
@@ -12,6 +13,7 @@ pub mod metric_export;
 pub mod metrics_api;
 pub mod model_api;
 pub mod model_stats;
+pub mod prometheus_names;
 pub mod quantity;
 pub mod rfc3339;
 pub mod telling;
