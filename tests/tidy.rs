@@ -17,11 +17,10 @@ const LINES: usize = 400;
 const EDGES: u8 = 2;
 /// The imports that stay on one floor beside those of the edges: whole windows are written from the packed blocks, never
 /// from a copy of them.
-const SIDEWAYS: [(&str, &str); 4] = [
+const SIDEWAYS: [(&str, &str); 3] = [
     ("src/wire/batch_text.rs", "rollup"),
     ("src/wire/exposition.rs", "rollup"),
     ("src/wire/metric_export.rs", "rollup"),
-    ("src/wire/remote_write.rs", "rollup"),
 ];
 
 fn root() -> &'static Path {

@@ -15,5 +15,6 @@ pub mod model_api;
 pub mod model_stats;
 pub mod prometheus_names;
 pub mod quantity;
+pub mod remote_write;
 pub mod rfc3339;
 pub mod telling;
