@@ -19,7 +19,7 @@
 //! | 5 | [`topology`], [`simulator`] | the whole: who is built of whom, and in which order it ends; a cluster to try it on |
 //! | 4 | [`actors`], [`api`] | who runs: shells that forward to the floors below, and never know each other |
 //! | 3 | [`sources`], [`sinks`] | plugs: one file a kind and one line in its table |
-//! | 2 | [`clock`], [`messages`], [`telemetry`], [`client`] | edges: time, what travels, logs and counters, sockets |
+//! | 2 | [`clock`], [`messages`], [`telemetry`], [`client`], [`spool`] | edges: time, what travels, logs and counters, sockets, files |
 //! | 1 | [`rollup`], [`wire`], [`config`] | pure: no clock, no socket, no actor |
 //! | 0 | [`model`] | values: entities, the catalogue of metrics, windows, the inventory |
 //!
@@ -57,6 +57,7 @@ pub mod rollup;
 pub mod simulator;
 pub mod sinks;
 pub mod sources;
+pub mod spool;
 pub mod telemetry;
 pub mod topology;
 pub mod wire;

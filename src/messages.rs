@@ -8,6 +8,7 @@ use crate::rollup::block::Block;
 use crate::rollup::cluster::{Batch, Held};
 use crate::rollup::node::Tally;
 use crate::rollup::query::{Answer, Query};
+use crate::rollup::queue::Ledger;
 use crate::rollup::sum::NamespaceSums;
 use actix::Message;
 use std::net::SocketAddr;
@@ -199,6 +200,33 @@ pub struct NodeState {
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Export(pub Arc<Batch>);
+
+/// Exporter → whoever looks: how a sink does. Not sent but left to be looked at, so that nobody waits for a sink.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SinkState {
+    /// Its name.
+    pub name: String,
+    /// Whether what waits is in files too.
+    pub spooled: bool,
+    /// Where every point went.
+    pub ledger: Ledger,
+    /// Windows that wait or are under way.
+    pub windows: usize,
+    /// Points of them that are in no file.
+    pub only_in_memory: u64,
+    /// Bytes of memory that they take.
+    pub memory_bytes: usize,
+    /// Bytes of files that they take.
+    pub disk_bytes: usize,
+    /// The end of the oldest of them.
+    pub oldest: Option<Timestamp>,
+    /// Attempts that failed since the last that did not.
+    pub failures: u32,
+    /// What went wrong last, without secrets.
+    pub last_error: Option<String>,
+    /// When that was.
+    pub last_error_at: Option<Timestamp>,
+}
 
 /// Topology → each actor in flow order: finish what you have begun and begin nothing. Answered when that is done.
 #[derive(Clone, Copy, Debug, Message)]

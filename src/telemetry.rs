@@ -162,8 +162,15 @@ telemetry! {
     connections: Gauge = Gauge::default(), "http_connections", None, "Connections of clients that are open";
     certificates: ByLabels<Counter, 1> = ByLabels::new(["outcome"]), "certificate_changes", None, "Changes of the files of the server's TLS, by outcome";
     certificate_expiry: Gauge = Gauge::default(), "certificate_expiry_timestamp", Some(Unit::Seconds), "End of the validity of the certificate that is shown; 0 without TLS";
-    exports: ByLabels<Counter, 2> = ByLabels::new(["sink", "outcome"]), "exports", None, "Windows given to sinks, by outcome";
+    exports: ByLabels<Counter, 2> = ByLabels::new(["sink", "outcome"]), "exports", None, "Windows that sinks are done with, by outcome";
     export_queue: ByLabels<Gauge, 1> = ByLabels::new(["sink"]), "export_queue", None, "Windows that wait for a sink";
+    sink_points: ByLabels<Counter, 2> = ByLabels::new(["sink", "fate"]), "sink_points", None, "Points made for a sink, recovered from its spool, and delivered";
+    sink_dropped: ByLabels<Counter, 2> = ByLabels::new(["sink", "reason"]), "sink_points_dropped", None, "Points that a sink will never get, by reason";
+    sink_queued: ByLabels<Gauge, 1> = ByLabels::new(["sink"]), "sink_points_queued", None, "Points that wait for a sink or are under way";
+    sink_queue_bytes: ByLabels<Gauge, 2> = ByLabels::new(["sink", "where"]), "sink_queue", Some(Unit::Bytes), "Bytes that wait for a sink in memory and on disk";
+    sink_oldest: ByLabels<Gauge, 1> = ByLabels::new(["sink"]), "sink_oldest_timestamp", Some(Unit::Seconds), "End of the oldest window that waits for a sink; 0 where none does";
+    sink_requests: ByLabels<Counter, 2> = ByLabels::new(["sink", "outcome"]), "sink_requests", None, "Requests to a sink by what came of them";
+    sink_spool_failures: ByLabels<Counter, 2> = ByLabels::new(["sink", "what"]), "sink_spool_failures", None, "Files of a sink's spool that could not be written, read or removed";
     clock_steps: Counter = Counter::default(), "clock_steps", None, "Steps of the machine's wall clock that were followed";
 }
 

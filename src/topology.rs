@@ -3,7 +3,7 @@
 
 use crate::actors::aggregator::Aggregator;
 use crate::actors::discovery::{Discovery, MakeScraper, ScraperHandle};
-use crate::actors::exporter::Exporter;
+use crate::actors::exporter::{Exporter, Setup};
 use crate::actors::scraper::{Scraper, Shared};
 use crate::api::certificates::{Certificates, TlsError};
 use crate::api::limits::Limits;
@@ -13,19 +13,23 @@ use crate::client::kubelet::{KubeletAccess, KubeletClient};
 use crate::client::kubernetes::{ApiServer, LoginError};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::messages::{Drain, Export};
+use crate::messages::{Drain, Export, SinkState};
 use crate::model::entity::{ClusterId, Name};
 use crate::rollup::Rollup;
+use crate::rollup::queue;
 use crate::rollup::schedule::Schedule;
-use crate::sinks::Maker;
+use crate::sinks::{Built, Surroundings};
 use crate::sources::Source;
+use crate::spool::{Spool, SpoolError};
 use crate::telemetry::Telemetry;
 use actix::prelude::*;
 use actix_web::dev::ServerHandle;
+use futures_util::future::join_all;
 use std::cell::Cell;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// Data that is older is not healthy (Heapster `metrics/heapster.go`), or three windows where those are longer.
@@ -43,6 +47,9 @@ pub enum StartError {
     /// A source's API server cannot be asked.
     #[error("--source {0}")]
     Login(Name, #[source] LoginError),
+    /// The spool cannot be used.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
     /// Two sources have the same API server.
     #[error(
         "--source {0}: another source has the same API server {1}; every point would be there twice: leave one out"
@@ -59,6 +66,7 @@ pub struct Running {
     discoveries: Vec<Addr<Discovery>>,
     aggregator: Addr<Aggregator>,
     exporters: Vec<Addr<Exporter>>,
+    sinks: Vec<watch::Receiver<SinkState>>,
     arbiters: Vec<Arbiter>,
     grace: Duration,
     /// Looks at the files of TLS.
@@ -73,7 +81,7 @@ pub struct Running {
 pub async fn start(
     config: &Config,
     sources: Vec<Source>,
-    sinks: Vec<(String, Maker)>,
+    sinks: Vec<Built>,
     clock: Clock,
 ) -> Result<Running, StartError> {
     start_with(config, sources, sinks, clock, Limits::default()).await
@@ -86,7 +94,7 @@ pub async fn start(
 pub async fn start_with(
     config: &Config,
     sources: Vec<Source>,
-    sinks: Vec<(String, Maker)>,
+    sinks: Vec<Built>,
     clock: Clock,
     limits: Limits,
 ) -> Result<Running, StartError> {
@@ -109,14 +117,29 @@ pub async fn start_with(
     let listener = listen(config.listen)?;
     let address = listener.local_addr().map_err(|error| StartError::Listen(config.listen, error))?;
 
+    let room = queue::Limits { memory: config.queue_limit, disk: config.spool_limit };
+    let mut spools = Vec::new();
+    for sink in &sinks {
+        let folder = config.spool_dir.as_ref().filter(|_| sink.waits);
+        spools.push(folder.map(|folder| Spool::open(folder, &sink.name)).transpose()?);
+    }
     let mut arbiters = Vec::new();
     let mut exporters = Vec::new();
-    for (name, make) in sinks {
+    let mut sink_states = Vec::new();
+    let surroundings = Surroundings {
+        clock: clock.clone(),
+        within: config.export_within,
+        several_clusters: sources.len() > 1,
+    };
+    for (Built { name, make, .. }, spool) in sinks.into_iter().zip(spools) {
         let (arbiter, telemetry, shown) = (Arbiter::new(), telemetry.clone(), name.clone());
-        let within = config.export_within;
         log::info!("starting with sink {name}");
+        let (state, seen) = watch::channel(SinkState { name: name.clone(), ..SinkState::default() });
+        sink_states.push(seen);
+        let surroundings = surroundings.clone();
         let exporter = Exporter::start_in_arbiter(&arbiter.handle(), move |_| {
-            Exporter::new(shown, make(), telemetry).within(within)
+            let (sink, clock) = (make(&surroundings), surroundings.clock);
+            Exporter::new(Setup { name: shown, sink, limits: room, spool, clock, telemetry, state })
         });
         arbiters.push(arbiter);
         exporters.push((name, exporter));
@@ -149,7 +172,8 @@ pub async fn start_with(
         },
         clock.clone(),
         telemetry.clone(),
-    );
+    )
+    .with_sinks(sink_states.clone());
     let server = server(&api, listener, limits, certificates.as_ref())
         .map_err(|error| StartError::Listen(config.listen, error))?;
     let handle = server.handle();
@@ -197,7 +221,18 @@ pub async fn start_with(
     log::info!("listening on {address}");
     let exporters = exporters.into_iter().map(|(_, exporter)| exporter).collect();
     let grace = config.shutdown_grace;
-    Ok(Running { address, api, server: handle, discoveries, aggregator, exporters, arbiters, grace, keeper })
+    Ok(Running {
+        address,
+        api,
+        server: handle,
+        discoveries,
+        aggregator,
+        exporters,
+        sinks: sink_states,
+        arbiters,
+        grace,
+        keeper,
+    })
 }
 
 impl Running {
@@ -211,15 +246,17 @@ impl Running {
                 let _ = discovery.send(Drain).await;
             }
             let _ = self.aggregator.send(Drain).await;
-            for exporter in &self.exporters {
-                let _ = exporter.send(Drain).await;
-            }
+            // All at once: a sink that takes its time costs the others nothing.
+            join_all(self.exporters.iter().map(|exporter| exporter.send(Drain))).await;
             self.server.stop(true).await;
         };
         let done = tokio::time::timeout(self.grace, drain).await.is_ok();
         if !done {
             log::warn!("not everything was finished within {}", humantime::format_duration(self.grace));
             self.server.stop(false).await;
+        }
+        for sink in &self.sinks {
+            say_what_is_left(&sink.borrow());
         }
         if let Some(keeper) = self.keeper {
             keeper.abort();
@@ -228,6 +265,17 @@ impl Running {
             arbiter.stop();
         }
         done
+    }
+}
+
+/// Says what a sink did not get.
+fn say_what_is_left(sink: &SinkState) {
+    let (name, kept) = (&sink.name, sink.ledger.queued.saturating_sub(sink.only_in_memory));
+    if kept > 0 {
+        log::info!("sink {name}: {kept} points stay in its spool");
+    }
+    if sink.only_in_memory > 0 {
+        log::warn!("sink {name}: {} points were not delivered and are lost", sink.only_in_memory);
     }
 }
 

@@ -20,7 +20,7 @@ pub mod server;
 pub mod status;
 
 use crate::clock::Clock;
-use crate::messages::{Ask, AskNodes, AskState, ClusterState, NodeState};
+use crate::messages::{Ask, AskNodes, AskState, ClusterState, NodeState, SinkState};
 use crate::model::entity::{ClusterId, Name};
 use crate::model::label_copier::LabelCopier;
 use crate::model::metric::Value;
@@ -34,7 +34,7 @@ use error::ApiError;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 /// How long an answer may take.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -61,6 +61,7 @@ pub struct Api {
     states: Recipient<AskState>,
     nodes: Recipient<AskNodes>,
     clusters: Arc<[Name]>,
+    sinks: Arc<[watch::Receiver<SinkState>]>,
     places: Arc<Semaphore>,
     draining: Arc<AtomicBool>,
     settings: Settings,
@@ -85,12 +86,18 @@ impl Api {
             states,
             nodes,
             clusters: clusters.into(),
+            sinks: Arc::default(),
             places,
             draining: Arc::new(AtomicBool::new(false)),
             settings,
             clock,
             telemetry,
         }
+    }
+
+    /// The same, with sinks whose state it tells.
+    pub fn with_sinks(self, sinks: Vec<watch::Receiver<SinkState>>) -> Self {
+        Self { sinks: sinks.into(), ..self }
     }
 
     /// The time at which a request is answered.

@@ -292,6 +292,13 @@ fn schemas() -> Value {
         "points": count, "nodes": list(object(&["name", "outcome"], node)),
     });
     let clusters = list(object(&["name", "discovered", "nodes"], cluster));
+    let sink = json!({
+        "name": text, "state": text, "queuedWindows": count, "queuedPoints": count, "queuedBytes": count,
+        "spooledBytes": count, "oldestWindow": maybe("string"), "lastError": maybe("string"),
+        "lastErrorAt": maybe("string"), "pointsMade": count, "pointsRecovered": count, "pointsDelivered": count,
+        "pointsDropped": mapped(count.clone()),
+    });
+    let sinks = list(object(&["name", "state"], sink));
     json!({
         "Text": text,
         "Document": object(&["openapi", "info", "paths"], json!({})),
@@ -299,7 +306,10 @@ fn schemas() -> Value {
         "Series": object(&["metrics", "latestTimestamp"], json!({ "metrics": list(point), "latestTimestamp": time })),
         "SeveralSeries": object(&["items"], json!({ "items": list(of("Series")) })),
         "Stats": object(&["uptime", "stats"], json!({ "uptime": count, "stats": mapped(spans) })),
-        "Status": object(&["version", "clusters"], json!({ "version": text, "clusters": clusters })),
+        "Status": object(
+            &["version", "clusters", "sinks"],
+            json!({ "version": text, "clusters": clusters, "sinks": sinks }),
+        ),
         "Export": { "type": ["array", "null"], "items": exporter },
         "ExportSchema": object(
             &["metrics", "common_labels", "pod_labels"],

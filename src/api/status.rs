@@ -3,7 +3,7 @@
 use super::Api;
 use super::error::ApiError;
 use super::reply::cluster;
-use crate::messages::{ClusterState, NodeState};
+use crate::messages::{ClusterState, NodeState, SinkState};
 use crate::rollup::rate::NoRate;
 use crate::wire::rfc3339;
 use actix_web::http::header::ContentType;
@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 struct Status {
     version: &'static str,
     clusters: Vec<Cluster>,
+    sinks: Vec<Sink>,
 }
 
 #[derive(Serialize)]
@@ -49,17 +50,41 @@ struct Node {
     rates_withheld: BTreeMap<&'static str, u64>,
 }
 
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Sink {
+    name: String,
+    /// `ok`, or `failing` while it is tried again.
+    state: &'static str,
+    queued_windows: usize,
+    queued_points: u64,
+    queued_bytes: usize,
+    spooled_bytes: usize,
+    oldest_window: Option<String>,
+    last_error: Option<String>,
+    last_error_at: Option<String>,
+    points_made: u64,
+    points_recovered: u64,
+    points_delivered: u64,
+    points_dropped: BTreeMap<&'static str, u64>,
+}
+
 /// `/api/v1/status`.
 pub async fn status(api: web::Data<Api>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
     let (mut clusters, nodes) = (api.states().await?, api.nodes().await?);
     if let Some(asked) = cluster(&api, &request)? {
         clusters = clusters.into_iter().skip(usize::from(asked.0)).take(1).collect();
     }
-    let text = encode(&clusters, &nodes).map_err(|_| ApiError::Ended)?;
+    let text = encode(&clusters, &nodes, api.sinks.iter().map(|sink| sink.borrow().clone()))
+        .map_err(|_| ApiError::Ended)?;
     Ok(HttpResponse::Ok().content_type(ContentType::json()).body(text))
 }
 
-fn encode(clusters: &[ClusterState], nodes: &[NodeState]) -> serde_json::Result<String> {
+fn encode(
+    clusters: &[ClusterState],
+    nodes: &[NodeState],
+    sinks: impl Iterator<Item = SinkState>,
+) -> serde_json::Result<String> {
     let of =
         |cluster: &ClusterState| nodes.iter().filter(|node| node.cluster == cluster.name).map(node).collect();
     let clusters = clusters.iter().map(|cluster| Cluster {
@@ -74,7 +99,27 @@ fn encode(clusters: &[ClusterState], nodes: &[NodeState]) -> serde_json::Result<
         points: cluster.held.points,
         nodes: of(cluster),
     });
-    serde_json::to_string_pretty(&Status { version: env!("CARGO_PKG_VERSION"), clusters: clusters.collect() })
+    let version = env!("CARGO_PKG_VERSION");
+    let (clusters, sinks) = (clusters.collect(), sinks.map(sink).collect());
+    serde_json::to_string_pretty(&Status { version, clusters, sinks })
+}
+
+fn sink(state: SinkState) -> Sink {
+    Sink {
+        name: state.name,
+        state: if state.failures > 0 { "failing" } else { "ok" },
+        queued_windows: state.windows,
+        queued_points: state.ledger.queued,
+        queued_bytes: state.memory_bytes,
+        spooled_bytes: state.disk_bytes,
+        oldest_window: state.oldest.map(rfc3339::format),
+        last_error: state.last_error,
+        last_error_at: state.last_error_at.map(rfc3339::format),
+        points_made: state.ledger.made,
+        points_recovered: state.ledger.recovered,
+        points_delivered: state.ledger.delivered,
+        points_dropped: state.ledger.dropped,
+    }
 }
 
 fn node(state: &NodeState) -> Node {

@@ -7,3 +7,4 @@ pub mod kubelet;
 pub mod kubernetes;
 mod login;
 mod plugin;
+pub mod post;

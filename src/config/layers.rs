@@ -3,6 +3,7 @@
 
 use super::cli::Typed;
 use super::settings::{self, SETTINGS, Setting};
+use super::sizes;
 use super::tls::TlsFiles;
 use super::uri::Uri;
 use super::{ConfigError, Environment, ReadFile, one_line};
@@ -92,6 +93,12 @@ impl<'a> Layers<'a> {
         humantime::parse_duration(&self.text(name)).map_err(|_| {
             self.bad(name, "is no duration: give a number with its unit, such as 30s, 1m30s or 500ms".into())
         })
+    }
+
+    /// A size from 1 MiB to 2 to the power of `most`.
+    pub(super) fn size(&self, name: &str, most: u32) -> Result<usize, ConfigError> {
+        let size = sizes::parse(&self.text(name)).filter(|size| sizes::fits(*size, 20, most));
+        size.ok_or_else(|| self.bad(name, format!("is no size: give 1Mi to {}", sizes::show(most))))
     }
 
     pub(super) fn address(&self, text: &str) -> Result<IpAddr, ConfigError> {

@@ -6,6 +6,7 @@ mod layers;
 pub mod nearest;
 pub mod options;
 pub mod settings;
+mod sizes;
 pub mod tls;
 pub mod uri;
 
@@ -16,6 +17,7 @@ use layers::Layers;
 use nearest::nearest;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 use tls::TlsFiles;
 use uri::{Uri, UriError};
@@ -47,6 +49,12 @@ pub struct Config {
     pub log_level: log::LevelFilter,
     /// How many threads scrape.
     pub max_procs: usize,
+    /// How much memory the windows that wait for one sink may take, in bytes.
+    pub queue_limit: usize,
+    /// Where they wait beside memory.
+    pub spool_dir: Option<PathBuf>,
+    /// How much disk they may take there, in bytes.
+    pub spool_limit: usize,
     /// How long a shutdown may take.
     pub shutdown_grace: Duration,
 }
@@ -166,6 +174,9 @@ impl Config {
             listen: SocketAddr::new(address, port),
             log_level: layers.log_level(typed)?,
             max_procs,
+            queue_limit: layers.size("queue_limit", 36)?,
+            spool_dir: Some(layers.text("spool_dir")).filter(|path| !path.is_empty()).map(Into::into),
+            spool_limit: layers.size("spool_limit", 44)?,
             shutdown_grace,
             tls: layers.tls()?,
             labels: layers.labels()?,

@@ -95,6 +95,33 @@ pub const SETTINGS: &[Setting] = &[
         about: "Threads that scrape; 0 takes one for each core",
     },
     Setting {
+        name: "queue_limit",
+        aliases: &[],
+        placeholder: "SIZE",
+        default: "64Mi",
+        repeatable: false,
+        switch: false,
+        about: "Memory that windows may take while they wait for one sink, 1Mi to 64Gi",
+    },
+    Setting {
+        name: "spool_dir",
+        aliases: &[],
+        placeholder: "PATH",
+        default: "",
+        repeatable: false,
+        switch: false,
+        about: "Folder where windows wait for sinks too, so that they outlive the process; empty for none",
+    },
+    Setting {
+        name: "spool_limit",
+        aliases: &[],
+        placeholder: "SIZE",
+        default: "1Gi",
+        repeatable: false,
+        switch: false,
+        about: "Disk that windows may take there while they wait for one sink, 1Mi to 16Ti",
+    },
+    Setting {
         name: "shutdown_grace",
         aliases: &[],
         placeholder: "DURATION",
@@ -191,7 +218,7 @@ pub const SETTINGS: &[Setting] = &[
         default: "20s",
         repeatable: false,
         switch: false,
-        about: "How long one window may take a sink before it is given up",
+        about: "How long one request to a sink may take, where its URI does not say",
     },
 ];
 

@@ -86,8 +86,11 @@ impl Uri {
         if prefix.trim().is_empty() {
             return Err(UriError::MissingPrefix(without_password(text)));
         }
-        let rest = expand(rest, variable);
-        let (config, query) = rest.split_once('?').unwrap_or((&rest, ""));
+        // Options last, one by one, so that what a variable holds is one value whatever characters it has.
+        let (config, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let config = expand(config, variable);
+        let (config, more) = config.split_once('?').unwrap_or((&config, ""));
+        let query = [more, &expand_options(query, variable)].join(if more.is_empty() { "" } else { "&" });
         let bare = config.trim_matches(['\'', '"', ' ']);
         let config = if bare.is_empty() { Ok(None) } else { parse_url(prefix, bare).map(Some) };
         let options = url::form_urlencoded::parse(query.trim_end_matches(['\'', '"', ' ']).as_bytes());
@@ -221,6 +224,18 @@ fn without_password(text: &str) -> String {
         }
         None => shown.to_owned(),
     }
+}
+
+/// Fills in an option's value as one text; what stands elsewhere may be whole options.
+fn expand_options(query: &str, variable: &dyn Fn(&str) -> Option<String>) -> String {
+    let encoded = |name: &str| {
+        variable(name).map(|value| url::form_urlencoded::byte_serialize(value.as_bytes()).collect::<String>())
+    };
+    let options = query.split('&').map(|option| match option.split_once('=') {
+        Some((name, value)) => format!("{}={}", expand(name, variable), expand(value, &encoded)),
+        None => expand(option, variable),
+    });
+    options.collect::<Vec<_>>().join("&")
 }
 
 /// Fills in `$NAME` and `${NAME}`; what is not set is empty.

@@ -16,10 +16,10 @@ pub type Row = usize;
 /// same, which is most of one node's.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Rows {
-    entities: Box<[Entity]>,
-    labels: Box<[Labels]>,
+    pub(super) entities: Box<[Entity]>,
+    pub(super) labels: Box<[Labels]>,
     /// Entity, and one more than the labels' position or 0 for the entity as a whole. Sorted.
-    rows: Box<[(u32, u32)]>,
+    pub(super) rows: Box<[(u32, u32)]>,
 }
 
 impl Rows {
@@ -89,6 +89,22 @@ impl Rows {
         &self.entities
     }
 
+    /// About how many bytes of memory they take, names included.
+    pub fn bytes(&self) -> usize {
+        let fixed = size_of_val(&*self.entities) + size_of_val(&*self.labels) + size_of_val(&*self.rows);
+        // Of an entity only the last name is its own, the others are shared with its neighbours.
+        let own = |entity: &Entity| match entity {
+            Entity::Cluster => 0,
+            Entity::Namespace(name) | Entity::Node(name) => name.len(),
+            Entity::FreeContainer { container, .. } | Entity::PodContainer { container, .. } => {
+                container.len()
+            }
+            Entity::Pod { pod, .. } => pod.len(),
+        };
+        let labels = self.labels.iter().flat_map(Labels::iter).map(|(key, value)| key.len() + value.len());
+        fixed + self.entities.iter().map(own).sum::<usize>() + labels.sum::<usize>()
+    }
+
     /// How many rows there are.
     pub fn len(&self) -> usize {
         self.rows.len()
@@ -103,7 +119,7 @@ impl Rows {
 /// A set of rows that can tell how many of it come before a row.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RowSet {
-    words: Box<[u64]>,
+    pub(super) words: Box<[u64]>,
     count: usize,
 }
 
@@ -143,9 +159,9 @@ impl RowSet {
 pub struct Layout {
     /// The rows.
     pub rows: Arc<Rows>,
-    columns: Box<[(MetricKey, RowSet)]>,
+    pub(super) columns: Box<[(MetricKey, RowSet)]>,
     /// How many of the columns, the first ones, hardly ever change.
-    steady: usize,
+    pub(super) steady: usize,
 }
 
 impl Layout {
@@ -195,8 +211,8 @@ pub struct Block {
     pub layout: Arc<Layout>,
     /// What was known of the node and its pods; None for sums.
     pub facts: Option<Arc<NodeInventory>>,
-    steady: Arc<[u8]>,
-    moving: Box<[u8]>,
+    pub(super) steady: Arc<[u8]>,
+    pub(super) moving: Box<[u8]>,
 }
 
 /// Whether a metric hardly ever changes, so that its column is shared with the block before.
@@ -264,7 +280,7 @@ impl Block {
     }
 
     /// Every column with its rows, in the layout's order.
-    fn columns(&self) -> impl Iterator<Item = (&MetricKey, &RowSet, Column<'_>)> {
+    pub(super) fn columns(&self) -> impl Iterator<Item = (&MetricKey, &RowSet, Column<'_>)> {
         let mut bytes: &[u8] = &self.steady;
         self.layout.columns.iter().enumerate().map_while(move |(at, (metric, present))| {
             if at == self.layout.steady {

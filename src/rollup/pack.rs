@@ -96,11 +96,12 @@ impl<'a> Column<'a> {
 
 /// The lowest eight bits.
 #[allow(clippy::as_conversions)]
-const fn low_byte(value: u64) -> u8 {
+pub(super) const fn low_byte(value: u64) -> u8 {
     (value & 0xff) as u8
 }
 
-fn write_varint(mut value: u64, out: &mut Vec<u8>) {
+/// Appends a number in LEB128.
+pub(super) fn write_varint(mut value: u64, out: &mut Vec<u8>) {
     while value >= 0x80 {
         out.push(low_byte(value) | 0x80);
         value >>= 7;
@@ -108,7 +109,8 @@ fn write_varint(mut value: u64, out: &mut Vec<u8>) {
     out.push(low_byte(value));
 }
 
-fn read_varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
+/// The number that `bytes` begin with, and the bytes behind it. None where there is none.
+pub(super) fn read_varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
     let mut value = 0_u64;
     for (at, byte) in bytes.iter().enumerate().take(10) {
         value |= u64::from(byte & 0x7f) << (7 * at);

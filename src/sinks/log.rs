@@ -1,12 +1,10 @@
 //! `log`: every window as one record of the log, in the text that Heapster printed. The text is left to `wire`.
 
-use super::{Maker, Sink, SinkError};
-use crate::config::uri::{Uri, UriError};
+use super::{Built, ProblemError, Refused, Sink, Slice};
+use crate::config::uri::Uri;
 use crate::model::label_copier::LabelCopier;
-use crate::rollup::cluster::Batch;
 use crate::wire::batch_text;
 use futures_util::future::{LocalBoxFuture, ready};
-use std::sync::Arc;
 
 struct Log(LabelCopier);
 
@@ -14,25 +12,17 @@ struct Log(LabelCopier);
 ///
 /// # Errors
 /// When the URI has more than its prefix.
-pub fn build(uri: &Uri, labels: &LabelCopier) -> Result<Maker, UriError> {
+pub fn build(uri: &Uri, labels: &LabelCopier) -> Result<Built, ProblemError> {
     let labels = labels.clone();
     match uri.config()? {
-        None => Ok(Box::new(|| Box::new(Log(labels)))),
-        Some(_) => Err(uri.incomplete("takes no URL; give log alone")),
+        None => Ok(Built { name: uri.to_string(), waits: false, make: Box::new(|_| Box::new(Log(labels))) }),
+        Some(_) => Err(uri.incomplete("takes no URL; give log alone").into()),
     }
 }
 
-/// A sink that does nothing, for `metric`: that one is always there.
-///
-/// # Errors
-/// When the URI has more than its prefix.
-pub fn none(uri: &Uri, labels: &LabelCopier) -> Result<Maker, UriError> {
-    build(uri, labels)
-}
-
 impl Sink for Log {
-    fn export(&mut self, batch: Arc<Batch>) -> LocalBoxFuture<'_, Result<(), SinkError>> {
-        log::info!("{}", batch_text::encode(&batch, &self.0));
+    fn put(&self, slice: Slice) -> LocalBoxFuture<'static, Result<(), Refused>> {
+        log::info!("{}", batch_text::encode(&slice.window.batch, &self.0));
         Box::pin(ready(Ok(())))
     }
 }

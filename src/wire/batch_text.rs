@@ -1,7 +1,7 @@
 //! A window as the text that Heapster's log sink printed (`metrics/sinks/log/log_sink.go`). Writing only.
 
 use super::{entity_labels, rfc3339};
-use crate::model::entity::Labels;
+use crate::model::entity::{Entity, Labels};
 use crate::model::label_copier::LabelCopier;
 use crate::model::metric::{Metric, MetricKey, Value};
 use crate::model::time::Timestamp;
@@ -17,15 +17,23 @@ struct Set {
     created: Option<u64>,
     labels: BTreeMap<String, String>,
     metrics: BTreeMap<String, Value>,
-    labelled: Vec<(String, Labels, Value)>,
+    labelled: Vec<(MetricKey, Labels, Value)>,
 }
 
-/// The text: entities sorted by key, and within each labels and metrics sorted by name.
+/// The text: entities sorted by key, and within each labels and metrics sorted by name; labelled metrics part by part in
+/// the catalogue's order, which is that in which Heapster met them.
 pub fn encode(batch: &Batch, copier: &LabelCopier) -> String {
     let mut sets: BTreeMap<String, Set> = BTreeMap::new();
     let blocks = batch.nodes.iter().chain(&batch.sums);
     for block in blocks {
         collect(block, copier, &mut sets);
+    }
+    // Sums are of no node, but every node knows the uids of all namespaces.
+    let uids = batch.nodes.iter().find_map(|block| Some(&block.facts.as_ref()?.namespaces));
+    for (name, uid) in uids.into_iter().flat_map(|uids| uids.iter()) {
+        if let Some(set) = sets.get_mut(&Entity::Namespace(name.clone()).to_string()) {
+            set.labels.insert("namespace_id".to_owned(), uid.to_string());
+        }
     }
     let mut out = String::new();
     let mut line = |text: std::fmt::Arguments<'_>| {
@@ -47,7 +55,7 @@ pub fn encode(batch: &Batch, copier: &LabelCopier) -> String {
         }
         line(format_args!("   Labeled Metrics:"));
         for (metric, labels, value) in &set.labelled {
-            line(format_args!("      {metric} = {}", number(*value)));
+            line(format_args!("      {} = {}", metric.name(), number(*value)));
             for (label, value) in labels.iter() {
                 line(format_args!("         {label} = {value}"));
             }
@@ -79,13 +87,13 @@ fn collect(block: &Block, copier: &LabelCopier, sets: &mut BTreeMap<String, Set>
                 set.metrics.insert(metric.name().to_owned(), metric.form().show(held));
             }
             (metric, Some(part)) if metric.is_public() => {
-                set.labelled.push((metric.name().to_owned(), part.clone(), metric.form().show(held)));
+                set.labelled.push((metric.clone(), part.clone(), metric.form().show(held)));
             }
             _ => {}
         }
     });
     for set in sets.values_mut() {
-        set.labelled.sort_by(|a, b| (&a.0, &a.1).cmp(&(&b.0, &b.1)));
+        set.labelled.sort_by(|a, b| (&a.1, &a.0).cmp(&(&b.1, &b.0)));
     }
 }
 

@@ -1,5 +1,5 @@
 //! Benchmarks: decoding a summary, making a block of it, rolling up a large cluster, appending to and reading from the
-//! history. Run by `cargo bench`; the figures stand in the README.
+//! history, encoding a window for sinks. Run by `cargo bench`; the figures stand in the README.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -9,22 +9,31 @@
 )]
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use heapster::client::post::gzip;
 use heapster::model::Set;
 use heapster::model::entity::{ClusterId, Entity, Name};
 use heapster::model::inventory::{Inventory, NodeInventory};
+use heapster::model::label_copier::LabelCopier;
 use heapster::model::time::{Resolution, Timestamp, Window};
 use heapster::rollup::Rollup;
 use heapster::rollup::block::Block;
+use heapster::rollup::cluster::Batch;
 use heapster::rollup::history::{SeriesKey, Span};
 use heapster::rollup::node::{Answer, Assembled, assemble};
+use heapster::rollup::points::{Numbered, public};
 use heapster::rollup::query::{Answer as Told, Query};
 use heapster::rollup::schedule::Schedule;
+use heapster::rollup::stored::{read, write};
 use heapster::rollup::sum::NamespaceSums;
 use heapster::simulator::cluster::Node;
 use heapster::simulator::{Shape, SyntheticCluster, objects, summary};
+use heapster::sinks::Slice;
+use heapster::sinks::influxdb::Lines;
+use heapster::wire::batch_text;
 use heapster::wire::kubelet_summary::decode;
 use heapster::wire::kubernetes_objects::{ApiNode, ApiPod};
 use std::hint::black_box;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -216,5 +225,73 @@ fn history(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, decoding, assembling, rolling_up, history);
+/// The second window of a cluster of this many nodes, as sinks are given it.
+fn batch(nodes: u32) -> Arc<Batch> {
+    let made = blocks(nodes, 2);
+    let mut rollup = empty(&made);
+    assert_eq!(fill(&mut rollup, &made, 0), 1);
+    let uptime = Duration::from_secs(30);
+    for (node, blocks) in &made {
+        let (block, sums) = blocks[1].clone();
+        rollup.took(ClusterId(0), node, block, sums, uptime);
+    }
+    Arc::new(rollup.close_due(window(1).end(), uptime).pop().unwrap())
+}
+
+/// A window of 1,000 nodes through each encoder, in requests as sinks send them.
+fn encoding(criterion: &mut Criterion) {
+    let batch = batch(1_000);
+    let numbered = Rc::new(Numbered::new(batch.clone(), public));
+    let points = numbered.len();
+    let slices = || {
+        let window = &numbered;
+        (0..points)
+            .step_by(10_000)
+            .map(move |start| Slice { window: window.clone(), range: start..points.min(start + 10_000) })
+    };
+    let lines = |with_fields| Lines {
+        labels: LabelCopier::default(),
+        with_fields,
+        cluster_name: Some("default".to_owned()),
+    };
+    let say = |what: &str, bytes: usize, largest: usize| {
+        let each = bytes as f64 / points as f64;
+        println!(
+            "{what}: {points} points in {bytes} bytes, {each:.2} a point; at once {largest} bytes at most"
+        );
+    };
+    for (what, with_fields) in [("line protocol", false), ("line protocol with fields", true)] {
+        let plain: Vec<usize> = slices().map(|slice| lines(with_fields).body(&slice).0.len()).collect();
+        say(what, plain.iter().sum(), plain.iter().copied().max().unwrap());
+    }
+    let packed: Vec<usize> = slices().map(|slice| gzip(&lines(false).body(&slice).0).len()).collect();
+    say("line protocol, compressed", packed.iter().sum(), packed.iter().copied().max().unwrap());
+    let stored = write(&batch);
+    say("a spool's file", stored.len(), stored.len());
+    say("a queue's memory, alone", batch.own_bytes(None), batch.own_bytes(None));
+    let mut group = criterion.benchmark_group("1000 nodes of 30 pods of 2 containers");
+    group
+        .sample_size(10)
+        .measurement_time(Duration::from_secs(5))
+        .throughput(Throughput::Elements(points as u64));
+    group.bench_function("line protocol", |bencher| {
+        bencher.iter(|| slices().map(|slice| black_box(lines(false).body(&slice).0).len()).sum::<usize>())
+    });
+    group.bench_function("line protocol, compressed", |bencher| {
+        bencher.iter(|| slices().map(|slice| gzip(&lines(false).body(&slice).0).len()).sum::<usize>())
+    });
+    group.bench_function("written for a spool", |bencher| bencher.iter(|| black_box(write(&batch)).len()));
+    group.bench_function("read from a spool", |bencher| {
+        bencher.iter(|| black_box(read(&stored).unwrap()).nodes.len())
+    });
+    group.bench_function("counted", |bencher| {
+        bencher.iter(|| Numbered::new(batch.clone(), public).len());
+    });
+    group.bench_function("log", |bencher| {
+        bencher.iter(|| black_box(batch_text::encode(&batch, &LabelCopier::default())).len())
+    });
+    group.finish();
+}
+
+criterion_group!(benches, decoding, assembling, rolling_up, history, encoding);
 criterion_main!(benches);

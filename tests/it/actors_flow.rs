@@ -1,13 +1,11 @@
-//! Discovery, aggregator and exporter, each alone, on a paused clock.
+//! Discovery and aggregator, each alone, on a paused clock.
 
 use crate::actors_probe::probe;
 use crate::handmade::{T0, grid, inventory, node, pod, window};
 use actix::prelude::*;
 use futures_util::StreamExt;
-use futures_util::future::LocalBoxFuture;
 use heapster::actors::aggregator::Aggregator;
 use heapster::actors::discovery::{Discovery, ScraperHandle};
-use heapster::actors::exporter::{Exporter, QUEUE};
 use heapster::client::kubernetes::Told;
 use heapster::clock::Clock;
 use heapster::messages::*;
@@ -15,9 +13,7 @@ use heapster::model::entity::ClusterId;
 use heapster::model::inventory::{Change, NodeFacts, NodeInventory, PodName, Unusable};
 use heapster::model::report::Report;
 use heapster::rollup::Rollup;
-use heapster::rollup::cluster::Batch;
 use heapster::rollup::schedule::Schedule;
-use heapster::sinks::{Sink, SinkError};
 use heapster::telemetry::Telemetry;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
@@ -138,79 +134,6 @@ async fn discovery_keeps_one_scraper_for_each_usable_node() {
     assert_eq!(foreign, pods[..1]);
     assert_eq!(discovery.send(WhichAreForeign { node: "n2".into(), pods }).await.unwrap(), []);
     discovery.send(Drain).await.unwrap();
-}
-
-/// A sink that takes its time, and may fail.
-struct SlowSink(Duration, Arc<Mutex<Vec<i64>>>, bool);
-
-impl Sink for SlowSink {
-    fn export(&mut self, batch: Arc<Batch>) -> LocalBoxFuture<'_, Result<(), SinkError>> {
-        Box::pin(async move {
-            tokio::time::sleep(self.0).await;
-            self.1.lock().unwrap().push(batch.window.index() - window(0).index());
-            if self.2 { Err(SinkError("no".into())) } else { Ok(()) }
-        })
-    }
-}
-
-fn batch(n: i64) -> Arc<Batch> {
-    Arc::new(Batch {
-        cluster: "here".into(),
-        window: window(n),
-        nodes: Vec::new(),
-        sums: None,
-        carried: 0,
-        missing: 0,
-    })
-}
-
-#[actix_web::test]
-async fn a_slow_sink_loses_the_oldest_windows_and_says_so() {
-    tokio::time::pause();
-    let (exported, telemetry) = (Arc::<Mutex<Vec<i64>>>::default(), Telemetry::new());
-    let sink = SlowSink(Duration::from_secs(60), exported.clone(), false);
-    let exporter = Exporter::new("slow".into(), Box::new(sink), telemetry.clone()).start();
-    let sent = QUEUE as i64 + 5;
-    for n in 0..sent {
-        exporter.send(Export(batch(n))).await.unwrap();
-    }
-    exporter.send(Drain).await.unwrap();
-    let kept: Vec<i64> = exported.lock().unwrap().clone();
-    let mut expected = vec![0];
-    expected.extend(sent - QUEUE as i64..sent);
-    assert_eq!(kept, expected);
-    let dropped = telemetry.exports.of(["slow", "dropped_queue_full"]).get();
-    let ok = telemetry.exports.of(["slow", "ok"]).get();
-    assert_eq!((ok, dropped, ok + dropped), (QUEUE as u64 + 1, 4, sent as u64));
-}
-
-#[actix_web::test]
-async fn a_window_that_takes_its_sink_too_long_is_given_up_for_the_next() {
-    tokio::time::pause();
-    let (exported, telemetry) = (Arc::<Mutex<Vec<i64>>>::default(), Telemetry::new());
-    let sink = SlowSink(Duration::from_secs(60), exported.clone(), false);
-    let exporter = Exporter::new("slow".into(), Box::new(sink), telemetry.clone());
-    let exporter = exporter.within(Duration::from_secs(20)).start();
-    exporter.send(Export(batch(1))).await.unwrap();
-    exporter.send(Export(batch(2))).await.unwrap();
-    let begun = tokio::time::Instant::now();
-    exporter.send(Drain).await.unwrap();
-    assert_eq!(begun.elapsed().as_secs(), 40, "20 s for each");
-    assert!(exported.lock().unwrap().is_empty());
-    assert_eq!(telemetry.exports.of(["slow", "failed"]).get(), 2);
-}
-
-#[actix_web::test]
-async fn a_failing_sink_is_counted_and_given_the_next_window() {
-    tokio::time::pause();
-    let (exported, telemetry) = (Arc::<Mutex<Vec<i64>>>::default(), Telemetry::new());
-    let sink = SlowSink(Duration::ZERO, exported.clone(), true);
-    let exporter = Exporter::new("bad".into(), Box::new(sink), telemetry.clone()).start();
-    exporter.send(Export(batch(1))).await.unwrap();
-    exporter.send(Export(batch(2))).await.unwrap();
-    exporter.send(Drain).await.unwrap();
-    assert_eq!(*exported.lock().unwrap(), [1, 2]);
-    assert_eq!(telemetry.exports.of(["bad", "failed"]).get(), 2);
 }
 
 #[actix_web::test]

@@ -107,10 +107,12 @@ fn sources_and_sinks_are_told() {
     }
     let rows = sources::KINDS.iter().map(|kind| format!("| {} | {} |", code(kind.prefix), kind.about));
     assert_table("### Kinds of sources", &rows.collect::<Vec<_>>());
-    let rows = sinks::KINDS.iter().map(|kind| {
-        assert!(kind.options.is_empty(), "options of sinks need a table of their own");
-        format!("| {} | {} |", code(kind.prefix), kind.about)
-    });
+    for kind in sinks::KINDS.iter().filter(|kind| !kind.options.is_empty()) {
+        let row = |o: &OptionLine| format!("| {} | {} | {} |", code(o.name), code(o.default), o.about);
+        let rows: Vec<String> = kind.options.iter().map(row).collect();
+        assert_table(&format!("### Options of `{}`", kind.prefix), &rows);
+    }
+    let rows = sinks::KINDS.iter().map(|kind| format!("| {} | {} |", code(kind.prefix), kind.about));
     assert_table("### Kinds of sinks", &rows.collect::<Vec<_>>());
 }
 

@@ -109,7 +109,7 @@ async fn every_answer_has_the_shape_that_is_told() {
     let simulator =
         Simulator::start(Shape { nodes: 2, pods: 4, ..Shape::default() }, Clock::system()).unwrap();
     let source = format!("--source={}", simulator.source_uri());
-    let collector = Collector::start(&[&source]).await;
+    let collector = Collector::start(&[&source, "--sink=log"]).await;
     // A rate of each needs two readings of its kubelet.
     until("the usage of everything", async || {
         let items = async |kind| {

@@ -16,6 +16,10 @@ const BAD: &[(&str, &[&str], &str)] = &[
     ("listen_ip", &["localhost", "256.0.0.1", "1.2.3", "::1::", "127.0.0.1:8082", "[::1"], "127.0.0.1"),
     ("log_level", &["", "loud", "5", "inf o"], "debug"),
     ("max_procs", &["", "x", "-1", "257", "1.5", "99999999999999999999999"], "256"),
+    ("queue_limit", &["", "x", "0", "1023Ki", "-1", "65Gi", "128Gi", "1.5Gi", "Mi", "64M"], "64Gi"),
+    // Whether a folder can be used is seen once it is.
+    ("spool_dir", &[], ""),
+    ("spool_limit", &["", "x", "0", "1000", "32Ti", "99999999Ti"], "16Ti"),
     ("shutdown_grace", &["", "10", "x", "0s", "0", "11m", "-1s"], "give"),
     ("disable_export", &["", "yes", "2", "tRue"], "true"),
     ("disable_metric_sink", &["", "no", "-1"], "false"),

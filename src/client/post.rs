@@ -1,0 +1,220 @@
+//! Asking a sink's server: one deadline over connecting, sending and the answer, no redirects, no proxies, and never
+//! more of an answer than is needed. What an answer means is left to `sinks`.
+
+use super::credentials::Secret;
+use super::kubernetes::LoginError;
+use super::login::{certificates, trust_nothing};
+use actix_web::http::header;
+use awc::error::{ConnectError, SendRequestError};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use futures_util::StreamExt;
+use kube::client::ConfigExt;
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use url::Url;
+
+/// The most bytes of an answer that are kept: what a server says of a mistake is short.
+const MAX_ANSWER: usize = 64 << 10;
+/// How long a connection is kept open between two requests: less than the usual two minutes of servers and proxies.
+const KEEP: Duration = Duration::from_secs(75);
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum PostError {
+    /// No connection, or none that the other side speaks HTTP on.
+    #[error("no connection: {0}")]
+    Unreachable(String),
+    /// No answer in time.
+    #[error("no answer within {}", humantime::format_duration(*.0))]
+    Timeout(Duration),
+    /// The connection broke before the answer.
+    #[error("the connection was cut off: {0}")]
+    CutOff(String),
+}
+
+/// Who one is towards a server.
+#[derive(Clone)]
+pub enum Who {
+    /// Nobody.
+    Anonymous,
+    /// A user with a password.
+    Basic(String, Secret),
+    /// Whoever holds a token: the word in front of it, and the token.
+    Token(&'static str, Secret),
+}
+
+impl Who {
+    /// The header that says so.
+    fn header(&self) -> Option<String> {
+        match self {
+            Self::Anonymous => None,
+            Self::Basic(user, password) => Some(format!("Basic {}", basic(user, password))),
+            Self::Token(word, token) => Some(format!("{word} {}", token.reveal())),
+        }
+    }
+
+    /// A server's words without what one showed it: some servers and proxies repeat what they were sent.
+    pub fn hidden_in(&self, words: &str) -> String {
+        let mut secrets = Vec::new();
+        match self {
+            Self::Anonymous => {}
+            Self::Basic(user, password) => {
+                secrets = vec![basic(user, password), password.reveal().to_owned()];
+            }
+            Self::Token(_, token) => secrets.push(token.reveal().to_owned()),
+        }
+        // What is as short as a word would blot out half of what was said, and is no secret.
+        secrets.retain(|secret| secret.len() > 4);
+        secrets.iter().fold(words.to_owned(), |words, secret| words.replace(secret, "…"))
+    }
+}
+
+fn basic(user: &str, password: &Secret) -> String {
+    use base64::Engine;
+    base64::engine::general_purpose::STANDARD.encode(format!("{user}:{}", password.reveal()))
+}
+
+/// One request.
+pub struct Request {
+    /// Where to.
+    pub url: Url,
+    /// As whom.
+    pub who: Who,
+    /// Headers beside those that every request has.
+    pub headers: Vec<(&'static str, String)>,
+    /// What is sent.
+    pub body: Vec<u8>,
+}
+
+/// An answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// Its status.
+    pub status: u16,
+    /// What `Retry-After` says, as it says it.
+    pub retry_after: Option<String>,
+    /// Its headers, names in small letters.
+    pub headers: Vec<(String, String)>,
+    /// The beginning of its body.
+    pub body: Vec<u8>,
+}
+
+/// How one server is to be verified.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trust {
+    /// Whether any certificate will do.
+    pub insecure: bool,
+    /// The CA that its certificate must be of; None for those of the system.
+    pub ca: Option<PathBuf>,
+}
+
+impl Trust {
+    /// What TLS is spoken with.
+    ///
+    /// # Errors
+    /// When the CA cannot be read, or the system has none.
+    pub fn tls(&self, url: &Url) -> Result<Arc<rustls::ClientConfig>, LoginError> {
+        let server = url.as_str().parse().map_err(|_| LoginError::BadServer(url.to_string()))?;
+        let mut config = kube::Config::new(server);
+        config.proxy_url = None;
+        config.accept_invalid_certs = self.insecure;
+        if let Some(path) = &self.ca {
+            let text = std::fs::read(path).map_err(|error| LoginError::File(path.clone(), error))?;
+            config.root_cert =
+                Some(certificates(&text).ok_or_else(|| LoginError::NoCertificate(path.clone()))?);
+            config.root_cert_file = Some(path.clone());
+        } else if self.insecure {
+            trust_nothing(&mut config);
+        }
+        let mut tls = config.rustls_client_config().map_err(|error| LoginError::Client(Box::new(error)))?;
+        tls.alpn_protocols.clear();
+        Ok(tls.into())
+    }
+}
+
+/// One sink's way to its server. Never leaves its thread.
+#[derive(Clone)]
+pub struct Poster {
+    client: awc::Client,
+    deadline: Duration,
+}
+
+impl Poster {
+    /// A client whose every request takes `deadline` at most.
+    pub fn new(tls: Option<Arc<rustls::ClientConfig>>, deadline: Duration) -> Self {
+        let connector = awc::Connector::new().conn_keep_alive(KEEP).timeout(deadline);
+        let connector = match tls {
+            Some(tls) => connector.rustls_0_23(tls),
+            None => connector,
+        };
+        let client = awc::Client::builder()
+            .connector(connector)
+            .disable_redirects()
+            .disable_timeout()
+            .no_default_headers()
+            .finish();
+        Self { client, deadline }
+    }
+
+    /// Posts a request. A connection that was kept open and turns out to be closed is no failure: one more is tried.
+    ///
+    /// # Errors
+    /// When there is no answer. An answer of any status is one, even if its body was cut off: the status says what
+    /// became of the request.
+    pub async fn post(&self, request: Request) -> Result<Answer, PostError> {
+        let twice = async {
+            match self.once(&request).await {
+                Err(PostError::CutOff(_)) => self.once(&request).await,
+                other => other,
+            }
+        };
+        tokio::time::timeout(self.deadline, twice).await.unwrap_or(Err(PostError::Timeout(self.deadline)))
+    }
+
+    async fn once(&self, request: &Request) -> Result<Answer, PostError> {
+        let mut sent = self
+            .client
+            .post(request.url.as_str())
+            .insert_header((header::USER_AGENT, concat!("heapster/", env!("CARGO_PKG_VERSION"))));
+        if let Some(who) = request.who.header() {
+            sent = sent.insert_header((header::AUTHORIZATION, who));
+        }
+        for (name, value) in &request.headers {
+            sent = sent.insert_header((*name, value.as_str()));
+        }
+        let mut response = sent.send_body(request.body.clone()).await.map_err(|error| match error {
+            SendRequestError::Timeout | SendRequestError::Connect(ConnectError::Timeout) => {
+                PostError::Timeout(self.deadline)
+            }
+            SendRequestError::Connect(ConnectError::Disconnected) => {
+                PostError::CutOff("closed before an answer".to_owned())
+            }
+            SendRequestError::Connect(error) => PostError::Unreachable(error.to_string()),
+            other => PostError::CutOff(other.to_string()),
+        })?;
+        let text = |value: &header::HeaderValue| value.to_str().ok().map(str::to_owned);
+        let headers = response.headers().iter();
+        let headers =
+            headers.filter_map(|(name, value)| Some((name.as_str().to_owned(), text(value)?))).collect();
+        let retry_after = response.headers().get(header::RETRY_AFTER).and_then(text);
+        let mut body = Vec::new();
+        while let Some(Ok(chunk)) = response.next().await {
+            body.extend(chunk.iter().take(MAX_ANSWER.saturating_sub(body.len())));
+            if body.len() >= MAX_ANSWER {
+                break;
+            }
+        }
+        Ok(Answer { status: response.status().as_u16(), retry_after, headers, body })
+    }
+}
+
+/// A body compressed as fast as it goes: names repeat in every line, so that even this makes a tenth of it.
+pub fn gzip(body: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 8), Compression::fast());
+    // Writing to memory cannot fail.
+    let _ = encoder.write_all(body);
+    encoder.finish().unwrap_or_default()
+}
