@@ -2,9 +2,11 @@
 //! family by family as both ask for, each over all blocks, so that nothing is held but the blocks.
 
 use super::chunks::gathered;
-use super::prometheus_names::{Family, Label, Level, Type, labels, levels, own_label, takes, value};
+use super::prometheus_names::{
+    Family, Label, Level, Type, apart, kinds_of_parts, labels, levels, own_label, takes, value,
+};
 use crate::model::entity::Name;
-use crate::model::metric::{Labelled, Metric, MetricKey};
+use crate::model::metric::{Metric, MetricKey};
 use crate::model::time::{NANOS_PER_SECOND, Timestamp};
 use crate::rollup::block::{Block, Row};
 use crate::rollup::latest::Latest;
@@ -104,7 +106,7 @@ struct Wanted {
     level: Level,
     family: Family,
     keys: Vec<MetricKey>,
-    of_parts: bool,
+    apart: Option<&'static str>,
 }
 
 /// The families that there may be: a level after the other, in the order of the catalogue.
@@ -121,26 +123,19 @@ fn wanted(blocks: &[Newest], asked: &[Level]) -> Vec<Wanted> {
         others.into_iter().partition(|key| matches!(key, MetricKey::Resource(_)));
     let mut all = Vec::new();
     for level in Level::ALL.into_iter().filter(|level| asked.contains(level)) {
-        let mut add = |keys: Vec<MetricKey>, of_parts| {
+        let mut add = |keys: Vec<MetricKey>, apart| {
             let Some(first) = keys.first() else { return };
-            let family = Family::new(first, level, of_parts);
-            all.push(Wanted { level, family, keys, of_parts });
+            let family = Family::new(first, level, apart);
+            all.push(Wanted { level, family, keys, apart });
         };
         for metric in Metric::ALL.iter().filter(|metric| levels(**metric) & level.bit() != 0) {
             let key = MetricKey::Known(*metric);
-            if !takes(&key) {
-                continue;
-            }
-            let labelled = metric.descriptor().labelled;
-            if matches!(labelled, Labelled::No | Labelled::Interface) {
-                add(vec![key.clone()], false);
-            }
-            if labelled != Labelled::No {
-                add(vec![key], true);
+            if takes(&key) {
+                kinds_of_parts(*metric).iter().for_each(|apart| add(vec![key.clone()], *apart));
             }
         }
-        add(resources.clone(), false);
-        add(custom.clone(), false);
+        add(resources.clone(), None);
+        add(custom.clone(), None);
     }
     all
 }
@@ -202,7 +197,7 @@ fn samples(text: &mut String, name: &str, wanted: &Wanted, newest: &Newest, aske
             else {
                 continue;
             };
-            if part.is_some() != wanted.of_parts {
+            if apart(key, part) != wanted.apart {
                 continue;
             }
             let mut labels = labels(cluster.as_deref(), entity, part, block.facts.as_deref());

@@ -1,9 +1,10 @@
 //! What metrics and labels are called where Prometheus reads them: base units, `_total`, and cAdvisor's words where it has
 //! one. How they are written is left to `exposition` and `remote_write`.
 //!
-//! A family holds the series of one level alone, and either those of whole entities or those of their parts, so that a
-//! sum over a family counts nothing twice.
+//! A family holds the series of one level alone, and none of a part that is in another, so that a sum over a family
+//! counts nothing twice.
 
+use super::line_protocol::set_apart;
 use crate::model::entity::{Entity, Labels};
 use crate::model::inventory::NodeInventory;
 use crate::model::metric::{self, Form, Kind, Labelled, Levels, Metric, MetricKey, Unit, to_f64};
@@ -104,8 +105,8 @@ pub struct Family {
 }
 
 impl Family {
-    /// The family of a metric at a level, of whole entities or of their parts.
-    pub fn new(key: &MetricKey, level: Level, of_parts: bool) -> Self {
+    /// The family of a metric at a level, or of parts that are set apart from the others.
+    pub fn new(key: &MetricKey, level: Level, apart: Option<&str>) -> Self {
         let level = level.word();
         let MetricKey::Known(metric) = key else {
             let (stem, kind, help) = match key {
@@ -116,7 +117,7 @@ impl Family {
         };
         let line = metric.descriptor();
         let (unit, _) = base(line.unit);
-        let stem = stem(*metric, of_parts && line.labelled == Labelled::Interface);
+        let stem = stem(*metric, apart);
         let under = if unit.is_empty() { "" } else { "_" };
         let kind = match line.kind {
             // Time that passes by itself is no work that was done.
@@ -164,7 +165,7 @@ const STEMS: [(Metric, &str); 8] = [
 ];
 
 /// What stands between level and unit: the catalogue's name, in cAdvisor's words where it has one.
-fn stem(metric: Metric, of_interfaces: bool) -> String {
+fn stem(metric: Metric, apart: Option<&str>) -> String {
     if let Some((_, stem)) = STEMS.iter().find(|(other, _)| *other == metric) {
         return (*stem).to_owned();
     }
@@ -178,14 +179,37 @@ fn stem(metric: Metric, of_interfaces: bool) -> String {
         }
     }
     let rest = rest.strip_prefix("node_").unwrap_or(rest);
-    match group {
-        "filesystem" => format!("fs_{rest}"),
-        "network" => {
-            let interface = if of_interfaces { "_interface" } else { "" };
-            let rest = rest.replacen("rx", "receive", 1).replacen("tx", "transmit", 1);
-            format!("network{interface}_{rest}")
-        }
-        _ => format!("{group}_{rest}"),
+    let (group, rest) = match group {
+        "filesystem" => ("fs", rest.to_owned()),
+        "network" => (group, rest.replacen("rx", "receive", 1).replacen("tx", "transmit", 1)),
+        _ => (group, rest.to_owned()),
+    };
+    match apart {
+        Some(apart) => format!("{group}_{}_{rest}", apart.replace('-', "_")),
+        None => format!("{group}_{rest}"),
+    }
+}
+
+/// What sets a part apart from the others of a metric, because it is in one of them; see [`set_apart`].
+pub fn apart(key: &MetricKey, part: Option<&Labels>) -> Option<&'static str> {
+    let MetricKey::Known(metric) = key else { return None };
+    let has_such =
+        metric.descriptor().labelled != Labelled::No && STEMS.iter().all(|(other, _)| other != metric);
+    set_apart(part).filter(|_| has_such)
+}
+
+/// What may set parts of a metric apart, None for those that are not.
+pub const fn kinds_of_parts(metric: Metric) -> &'static [Option<&'static str>] {
+    match metric {
+        Metric::DiskReadBytes
+        | Metric::DiskReadBytesRate
+        | Metric::DiskWriteBytes
+        | Metric::DiskWriteBytesRate => &[None],
+        _ => match metric.descriptor().labelled {
+            Labelled::No | Labelled::Accelerator => &[None],
+            Labelled::Interface => &[None, Some("interface")],
+            Labelled::Resource => &[None, Some("imagefs"), Some("containerfs"), Some("ephemeral-storage")],
+        },
     }
 }
 

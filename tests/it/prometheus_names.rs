@@ -6,31 +6,35 @@ use heapster::model::entity::{Entity, Labels};
 use heapster::model::metric::{Kind, Labelled, Metric, MetricKey};
 use heapster::telemetry::Telemetry;
 use heapster::wire::prometheus_names::{
-    Family, Level, Type, labels, levels, own_label, part_label, takes, value,
+    Family, Level, Type, apart, kinds_of_parts, labels, levels, own_label, part_label, takes, value,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// Every family that there may be: metric, level, and whether it is of parts.
-fn families() -> Vec<(MetricKey, Level, bool)> {
+/// Every family that there may be: metric, level, and what sets its parts apart.
+fn families() -> Vec<(MetricKey, Level, Option<&'static str>)> {
     let known = Metric::ALL.iter().map(|metric| (MetricKey::Known(*metric), levels(*metric)));
     let others =
         [MetricKey::Resource("nvidia.com/gpu/request".into()), MetricKey::Custom("custom/queries".into())];
     let all = known.chain(others.map(|key| (key, u8::MAX))).filter(|(key, _)| takes(key));
     let level = |(key, levels): (MetricKey, u8)| {
         let of = Level::ALL.into_iter().filter(move |level| levels & level.bit() != 0);
-        of.flat_map(move |level| [(key.clone(), level, false), (key.clone(), level, true)])
+        let kinds = match &key {
+            MetricKey::Known(metric) => kinds_of_parts(*metric),
+            _ => &[None],
+        };
+        of.flat_map(move |level| kinds.iter().map(|apart| (key.clone(), level, *apart)).collect::<Vec<_>>())
     };
     all.flat_map(level).collect()
 }
 
 #[test]
 fn every_metric_has_a_name_of_its_own() {
-    let mut named: BTreeMap<String, (MetricKey, Level)> = BTreeMap::new();
-    for (key, level, of_parts) in families() {
-        let family = Family::new(&key, level, of_parts);
-        for name in [family.name.clone(), family.series()] {
-            let other = named.insert(name.clone(), (key.clone(), level));
-            assert!(other.is_none_or(|other| other == (key.clone(), level)), "{name} is {key:?} as well");
+    let mut named: BTreeMap<String, (MetricKey, Level, Option<&str>)> = BTreeMap::new();
+    for (key, level, apart) in families() {
+        let (family, own) = (Family::new(&key, level, apart), (key, level, apart));
+        for name in BTreeSet::from([family.name.clone(), family.series()]) {
+            let other = named.insert(name.clone(), own.clone());
+            assert_eq!(other, None, "{name} is {own:?} as well");
         }
     }
     // OpenMetrics has more names of a counter than its own.
@@ -45,15 +49,15 @@ fn every_metric_has_a_name_of_its_own() {
     for level in Level::ALL {
         // A name of one level must not be read as one of another.
         let begins = format!("heapster_{}_", level.word());
-        let others = named.iter().filter(|(name, (_, of))| name.starts_with(&begins) && *of != level);
+        let others = named.iter().filter(|(name, (_, of, _))| name.starts_with(&begins) && *of != level);
         assert_eq!(others.count(), 0, "{begins}");
     }
 }
 
 #[test]
 fn names_end_as_prometheus_has_it() {
-    for (key, level, of_parts) in families() {
-        let family = Family::new(&key, level, of_parts);
+    for (key, level, apart) in families() {
+        let family = Family::new(&key, level, apart);
         let plain = |name: &str| name.bytes().all(|each| matches!(each, b'a'..=b'z' | b'0'..=b'9' | b'_'));
         assert!(plain(&family.name) && !family.name.contains("__"), "{}", family.name);
         assert!(
@@ -99,7 +103,7 @@ const CADVISOR: [&str; 20] = [
 #[test]
 fn what_cadvisor_has_is_called_as_there() {
     let names: Vec<String> =
-        families().iter().map(|(key, level, _)| Family::new(key, *level, false).series()).collect();
+        families().iter().map(|(key, level, _)| Family::new(key, *level, None).series()).collect();
     for name in CADVISOR {
         assert!(names.iter().any(|other| other.ends_with(&format!("_{name}"))), "{name}");
     }
@@ -150,29 +154,50 @@ fn labels_tell_entities_apart_and_are_sorted() {
 }
 
 #[test]
+fn parts_that_are_in_others_are_apart() {
+    let part = |value: &str| Labels::new([("resource_id", value)]);
+    let of = |metric, part: Option<&Labels>| apart(&MetricKey::Known(metric), part);
+    for id in ["imagefs", "containerfs", "ephemeral-storage"] {
+        assert_eq!(of(Metric::FilesystemUsage, Some(&part(id))), Some(id));
+        assert_eq!(of(Metric::DiskReadBytes, Some(&part(id))), None, "a device may be called so");
+    }
+    assert_eq!(of(Metric::FilesystemUsage, Some(&part("/"))), None);
+    assert_eq!(of(Metric::NetworkRx, None), None);
+    assert_eq!(of(Metric::NetworkRx, Some(&Labels::new([("interface", "eth0")]))), Some("interface"));
+    // Whatever part there is, its family is one of those that are told.
+    for metric in Metric::ALL {
+        let parts = ["imagefs", "containerfs", "ephemeral-storage", "/"].map(part);
+        for part in parts.iter().chain([&Labels::new([("interface", "eth0")])]).map(Some).chain([None]) {
+            let fits = metric.descriptor().labelled == Labelled::Interface;
+            if part.is_none_or(|part| part.get("interface").is_some() == fits) {
+                assert!(kinds_of_parts(*metric).contains(&of(*metric, part)), "{metric:?} {part:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn names_are_told() {
     let begins = format!("heapster_{}_", Level::Node.word());
-    let name = |key: &MetricKey, of_parts| {
-        let series = Family::new(key, Level::Node, of_parts).series();
+    let name = |key: &MetricKey, apart| {
+        let series = Family::new(key, Level::Node, apart).series();
         format!("`{}`", series.strip_prefix(&begins).unwrap())
     };
     let known = Metric::ALL.iter().filter(|metric| takes(&MetricKey::Known(**metric)));
     let rows = known.map(|metric| {
         let (key, line) = (MetricKey::Known(*metric), metric.descriptor());
-        let (names, parts) = match line.labelled {
-            Labelled::No => (name(&key, false), String::new()),
-            Labelled::Interface => {
-                let both = format!("{}, and of each interface {}", name(&key, false), name(&key, true));
-                (both, "none, and `interface`".to_owned())
-            }
-            Labelled::Resource => (name(&key, true), format!("`{}`", part_label("resource_id"))),
-            Labelled::Accelerator => (name(&key, true), "`make`, `model`, `accelerator_id`".to_owned()),
+        let names: Vec<String> = kinds_of_parts(*metric).iter().map(|apart| name(&key, *apart)).collect();
+        let parts = match line.labelled {
+            Labelled::No => String::new(),
+            Labelled::Interface => "none, and `interface`".to_owned(),
+            Labelled::Resource => format!("`{}`", part_label("resource_id")),
+            Labelled::Accelerator => "`make`, `model`, `accelerator_id`".to_owned(),
         };
-        format!("| `{}` | {names} | {parts} |", line.name)
+        format!("| `{}` | {} | {parts} |", line.name, names.join(", "))
     });
     let other = |shown: &str, key: &MetricKey| {
         let (label, _) = own_label(key).unwrap();
-        format!("| {shown} | {} | `{label}` |", name(key, false))
+        format!("| {shown} | {} | `{label}` |", name(key, None))
     };
     let others = [
         other("`RESOURCE/request`", &MetricKey::Resource("x/request".into())),

@@ -7,7 +7,7 @@ use heapster::model::report::Subject;
 use heapster::model::time::Timestamp;
 use heapster::rollup::cluster::Batch;
 use heapster::rollup::ended::Followed;
-use heapster::wire::prometheus_names::{Family, Level, labels};
+use heapster::wire::prometheus_names::{Family, Level, apart, labels};
 use heapster::wire::remote_write::messages::{one, two};
 use heapster::wire::remote_write::{STALE, Sample, Version, Writer};
 use proptest::prelude::*;
@@ -56,7 +56,7 @@ pub fn read_two(body: &[u8]) -> Vec<(Told, (i32, String, String))> {
 }
 
 fn counter() -> Family {
-    Family::new(&MetricKey::Known(Metric::CpuUsage), Level::Node, false)
+    Family::new(&MetricKey::Known(Metric::CpuUsage), Level::Node, None)
 }
 
 fn written(version: Version, pairs: &[(&str, &str)], sample: Sample) -> Vec<u8> {
@@ -184,7 +184,7 @@ fn ended(followed: &Followed, batch: &Batch) -> BTreeSet<String> {
     let all = followed.ended(batch).into_iter().flat_map(|ended| {
         let of = |(row, key): &(usize, MetricKey)| {
             let (entity, part) = ended.layout.rows.key(*row).unwrap();
-            let family = Family::new(key, Level::of(entity), part.is_some());
+            let family = Family::new(key, Level::of(entity), apart(key, part));
             format!("{} {:?}", family.series(), labels(None, entity, part, ended.facts.as_deref()))
         };
         ended.series.iter().map(of).collect::<Vec<_>>()
