@@ -193,9 +193,7 @@ fn stem(metric: Metric, apart: Option<&str>) -> String {
 /// What sets a part apart from the others of a metric, because it is in one of them; see [`set_apart`].
 pub fn apart(key: &MetricKey, part: Option<&Labels>) -> Option<&'static str> {
     let MetricKey::Known(metric) = key else { return None };
-    let has_such =
-        metric.descriptor().labelled != Labelled::No && STEMS.iter().all(|(other, _)| other != metric);
-    set_apart(part).filter(|_| has_such)
+    set_apart(part).filter(|apart| kinds_of_parts(*metric).contains(&Some(apart)))
 }
 
 /// What may set parts of a metric apart, None for those that are not.

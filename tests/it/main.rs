@@ -70,6 +70,8 @@ mod simulator;
 mod simulator_numbers;
 mod sinks_influxdb;
 mod sinks_killed;
+mod sinks_prometheus;
+mod sinks_promql;
 mod sinks_refusing;
 mod sinks_victoria;
 mod stored;
