@@ -85,11 +85,11 @@ async fn api_server(source: &Source, clock: &Clock, report: &mut Report<'_>) -> 
     match tokio::time::timeout(PATIENCE, api_server.version()).await {
         Ok(Ok(version)) => report.ok(&format!("API server {url} answers: {version}")),
         Ok(Err(error)) => {
-            report.wrong(&format!("API server {url}: {}", error.advice()));
+            report.wrong(&format!("API server {url}: {error}"));
             return None;
         }
         Err(_) => {
-            report.wrong(&format!("API server {url}: no answer; look for a firewall, or another URL"));
+            report.wrong(&format!("API server {url}: {}", api_server.silent(PATIENCE)));
             return None;
         }
     }
@@ -118,10 +118,10 @@ async fn rights(source: &Source, api_server: &ApiServer, window: Window, report:
                 report.wrong(&format!("no right to {right}; add to the ClusterRole {}", right.rule()))
             }
             Ok(Err(error)) => {
-                report.note(&format!("rights cannot be asked for: {}", error.advice()));
+                report.note(&format!("rights cannot be asked for: {error}"));
                 return;
             }
-            Err(_) => report.note(&format!("right to {right}: no answer")),
+            Err(_) => report.note(&format!("right to {right}: {}", api_server.silent(PATIENCE))),
         }
     }
 }
@@ -151,8 +151,8 @@ async fn kubelets(
     let nodes = api_server.nodes(&policy, source.node_selector.as_deref());
     let nodes = match tokio::time::timeout(PATIENCE, nodes).await {
         Ok(Ok(nodes)) => nodes,
-        Ok(Err(error)) => return report.wrong(&format!("nodes: {}", error.advice())),
-        Err(_) => return report.wrong("nodes: the API server lists them too slowly"),
+        Ok(Err(error)) => return report.wrong(&format!("nodes: {error}")),
+        Err(_) => return report.wrong(&format!("nodes: {}", api_server.silent(PATIENCE))),
     };
     if nodes.is_empty() {
         report.wrong("nodes: there is none; look at nodeSelector");

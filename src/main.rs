@@ -27,20 +27,19 @@ fn main() -> ExitCode {
     let typed = match cli::parse(args, &sources::help(), &sinks::help()) {
         Ok(typed) => typed,
         Err(CliError::Help(text)) => {
-            say(&text);
-            return ExitCode::SUCCESS;
+            return said(say(&text), ExitCode::SUCCESS);
         }
         Err(mistake) => return end(USAGE, &mistake),
     };
     if typed.action == Action::Version {
-        say(&format!(
+        let told = say(&format!(
             "version: {}
 commit: {}
 ",
             env!("CARGO_PKG_VERSION"),
             option_env!("HEAPSTER_COMMIT").unwrap_or("unknown")
         ));
-        return ExitCode::SUCCESS;
+        return said(told, ExitCode::SUCCESS);
     }
     let system = actix::System::new();
     let result = system.block_on(run(typed));
@@ -48,9 +47,23 @@ commit: {}
 }
 
 /// Says something to whoever listens: a reader that has gone is no reason to fail.
-fn say(text: &str) {
-    let _ = std::io::stdout().write_all(text.as_bytes());
+fn say(text: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
 }
+
+/// Ends with a code, or with a failure where what there was to say could not be.
+fn said(told: std::io::Result<()>, code: ExitCode) -> ExitCode {
+    told.map_or_else(|error| end(FAILED, &Unsaid(error)), |()| code)
+}
+
+/// Standard output cannot be written.
+#[derive(Debug, thiserror::Error)]
+#[error("standard output cannot be written: {0}")]
+struct Unsaid(std::io::Error);
 
 /// Says in one line why it ends.
 fn end(code: u8, error: &dyn std::error::Error) -> ExitCode {
@@ -101,7 +114,14 @@ async fn run(mut typed: Typed) -> Result<ExitCode, Failure> {
     let clock = Clock::system();
     if typed.action == Action::Doctor {
         let schedule = Schedule::new(config.resolution);
-        let wrong = doctor::examine(found, schedule, clock, &mut |line| say(&format!("{line}\n"))).await;
+        let mut told = Ok(());
+        let mut tell = |line: &str| {
+            if told.is_ok() {
+                told = say(&format!("{line}\n"));
+            }
+        };
+        let wrong = doctor::examine(found, schedule, clock, &mut tell).await;
+        told.map_err(|error| failed(Unsaid(error)))?;
         return Ok(if wrong == 0 { ExitCode::SUCCESS } else { ExitCode::from(FAILED) });
     }
     // Before anything is started, so that no signal is missed.

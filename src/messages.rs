@@ -53,6 +53,16 @@ pub struct InventoryChanged {
     pub uid: Option<Name>,
 }
 
+/// Discovery → aggregator: nothing can be scraped yet.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Undiscovered {
+    /// Whose.
+    pub cluster: ClusterId,
+    /// Why not, and what to do about it.
+    pub why: String,
+}
+
 /// Why a node has no points in a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Missed {
@@ -152,6 +162,8 @@ pub struct ClusterState {
     pub same_as: Option<Name>,
     /// Whether the API server told of its nodes and pods.
     pub discovered: bool,
+    /// Why it did not yet, where something is wrong.
+    pub undiscovered: Option<String>,
     /// Nodes that are scraped.
     pub scraped: usize,
     /// Nodes that are not scraped.

@@ -270,22 +270,31 @@ const fn steers(c: char) -> bool {
         | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
-/// Starts logging to standard error: time, level, message. What other libraries say is kept to warnings, and what the
-/// Kubernetes client and the HTTP library say to debugging: every failure comes back to us as a value and is told once.
+/// Libraries whose every failure comes back to us as a value and is told once, in our own words.
+const TOLD_BY_US: [&str; 5] = ["kube", "actix", "rustls", "hyper", "tower"];
+
+/// Starts logging to standard error: time, level, message. What other libraries say is kept to warnings, with the
+/// library's name, and what the Kubernetes client and the libraries of HTTP and TLS say to debugging.
 pub fn start_logs(level: log::LevelFilter) {
-    let client =
-        if level >= log::LevelFilter::Debug { log::LevelFilter::Warn } else { log::LevelFilter::Off };
+    let quiet = if level >= log::LevelFilter::Debug { log::LevelFilter::Warn } else { log::LevelFilter::Off };
     let mut builder = env_logger::Builder::new();
+    builder.filter_level(level.min(log::LevelFilter::Warn));
+    for library in TOLD_BY_US {
+        builder.filter_module(library, quiet);
+    }
     builder
-        .filter_level(level.min(log::LevelFilter::Warn))
-        .filter_module("kube", client)
-        .filter_module("actix", client)
+        // Says the status alone of every request that fails, without what was asked.
+        .filter_module("kube_client::client::builder", log::LevelFilter::Off)
         .filter_module("heapster", level)
         .format(|out, record| {
+            let library = match record.target() {
+                own if own.starts_with("heapster") => String::new(),
+                other => format!("{other}: "),
+            };
             // The log sink's own text has a line for each point.
             let text = record.args().to_string();
             let lines: Vec<String> = text.split('\n').map(printable).collect();
-            writeln!(out, "{} {:<5} {}", out.timestamp_millis(), record.level(), lines.join("\n"))
+            writeln!(out, "{} {:<5} {library}{}", out.timestamp_millis(), record.level(), lines.join("\n"))
         });
     // Only the first start counts: tests start the program's parts many times in one process.
     let _ = builder.try_init();

@@ -215,7 +215,7 @@ pub async fn start_with(
             clock.clone(),
             telemetry.clone(),
         );
-        discoveries.push(discovery.start());
+        discoveries.push(discovery.telling(aggregator.clone().recipient()).start());
     }
     arbiters.extend(threads);
     log::info!("listening on {address}");

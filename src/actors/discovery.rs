@@ -1,12 +1,12 @@
 //! One cluster's discovery: follows what the API server's watches tell and keeps one scraper for each usable node. How
 //! a scraper is made is left to `topology`.
 
-use crate::client::kubernetes::Told;
+use crate::client::kubernetes::{Told, Trouble};
 use crate::clock::Clock;
-use crate::messages::{Assigned, Drain, InventoryChanged, Retired, WhichAreForeign};
+use crate::messages::{Assigned, Drain, InventoryChanged, Retired, Undiscovered, WhichAreForeign};
+use crate::model::Map;
 use crate::model::entity::{ClusterId, Name};
-use crate::model::inventory::{Change, Inventory, NodeInventory, PodName, Unusable};
-use crate::model::{Map, Set};
+use crate::model::inventory::{Inventory, NodeInventory, PodName, Unusable};
 use crate::telemetry::{Telemetry, gauge};
 use actix::prelude::*;
 use futures_util::stream::BoxStream;
@@ -41,12 +41,14 @@ pub struct Discovery {
     told: Option<BoxStream<'static, Told>>,
     make_scraper: MakeScraper,
     aggregator: Recipient<InventoryChanged>,
+    undiscovered: Option<Recipient<Undiscovered>>,
     clock: Clock,
     telemetry: Telemetry,
     inventory: Inventory,
     scrapers: Map<Name, ScraperHandle>,
     unusable: Map<Name, Unusable>,
-    failing: Set<&'static str>,
+    /// What was said of each watch that fails, so that each reason is said once.
+    failing: Map<&'static str, Vec<Trouble>>,
     nodes_since: Option<Duration>,
     gathering: bool,
     /// Whether the aggregator does not know yet which nodes are scraped.
@@ -78,18 +80,25 @@ impl Discovery {
             told: Some(told),
             make_scraper,
             aggregator,
+            undiscovered: None,
             clock,
             telemetry,
             inventory: Inventory::default(),
             scrapers: Map::default(),
             unusable: Map::default(),
-            failing: Set::default(),
+            failing: Map::default(),
             nodes_since: None,
             gathering: false,
             nodes_changed: true,
             uid: None,
             draining: false,
         }
+    }
+
+    /// Has this recipient hear why there is nothing to scrape yet.
+    pub fn telling(mut self, undiscovered: Recipient<Undiscovered>) -> Self {
+        self.undiscovered = Some(undiscovered);
+        self
     }
 
     fn gather(&mut self, context: &mut Context<Self>) {
@@ -99,17 +108,26 @@ impl Discovery {
         }
     }
 
-    /// Says once that a watch fails.
-    fn fails(&mut self, kind: &'static str, why: String) {
-        self.telemetry.watch_failures.of([&self.name, kind]).inc();
-        if self.failing.insert(kind) {
-            log::warn!("{}: watching {kind} fails, trying again: {why}", self.name);
+    /// Says that a watch fails, once for each reason.
+    fn fails(&mut self, kind: &'static str, trouble: Trouble) {
+        if let Some(aggregator) = self.undiscovered.as_ref().filter(|_| !self.inventory.nodes_known()) {
+            // One that is busy is told by the next failure.
+            let _ = aggregator.try_send(Undiscovered { cluster: self.cluster, why: trouble.to_string() });
         }
+        let said = self.failing.entry(kind).or_default();
+        if said.iter().any(|before| before.is_like(&trouble)) {
+            return;
+        }
+        match said.is_empty() {
+            true => log::warn!("{}: watching {kind} fails, trying again: {trouble}", self.name),
+            false => log::warn!("{}: watching {kind} fails otherwise now: {trouble}", self.name),
+        }
+        said.push(trouble);
     }
 
-    /// Says once that a watch works again. That a list is asked for says nothing yet.
-    fn works<R>(&mut self, kind: &'static str, change: &Change<R>) {
-        if !matches!(change, Change::ListBegins) && self.failing.remove(kind) {
+    /// Says once that a watch works again.
+    fn works(&mut self, kind: &'static str) {
+        if self.failing.remove(kind).is_some() {
             log::info!("{}: watching {kind} works again", self.name);
         }
     }
@@ -208,19 +226,15 @@ impl Actor for Discovery {
 impl StreamHandler<Told> for Discovery {
     fn handle(&mut self, told: Told, context: &mut Context<Self>) {
         match told {
-            Told::Node(change) => {
-                self.works("nodes", &change);
-                self.inventory.node(change);
+            Told::Node(change) => self.inventory.node(change),
+            Told::Pod(change) => self.inventory.pod(change),
+            Told::Namespace(change) => self.inventory.namespace(change),
+            Told::Failed(kind, trouble) => {
+                self.telemetry.watch_failures.of([&self.name, kind]).inc();
+                self.fails(kind, trouble);
             }
-            Told::Pod(change) => {
-                self.works("pods", &change);
-                self.inventory.pod(change);
-            }
-            Told::Namespace(change) => {
-                self.works("namespaces", &change);
-                self.inventory.namespace(change);
-            }
-            Told::Failed(kind, why) => self.fails(kind, why),
+            Told::Waits(kind, trouble) => self.fails(kind, trouble),
+            Told::Works(kind) => self.works(kind),
         }
         self.gather(context);
     }

@@ -25,13 +25,8 @@ pub enum ApiError {
     #[error("invalid label pair {:?} in labels; give label:value,label:value", brief(.0))]
     BadLabels(String),
     /// A cluster that is not collected.
-    #[error("cluster argument {:?} names no cluster that is collected; known: {known}", brief(value))]
-    BadCluster {
-        /// The name.
-        value: String,
-        /// The names there are.
-        known: String,
-    },
+    #[error("cluster argument {:?} names no cluster that is collected; /api/v1/status has the names", brief(.0))]
+    BadCluster(String),
     /// A switch that is neither.
     #[error("{parameter} {:?} is neither true nor false", brief(value))]
     BadSwitch {
@@ -98,7 +93,7 @@ impl ApiError {
         match self {
             Self::BadTime { .. }
             | Self::BadLabels(_)
-            | Self::BadCluster { .. }
+            | Self::BadCluster(_)
             | Self::BadSwitch { .. }
             | Self::BadLevel { .. }
             | Self::BadPath(_)
@@ -116,7 +111,7 @@ impl ResponseError for ApiError {
         match self {
             Self::BadTime { .. }
             | Self::BadLabels(_)
-            | Self::BadCluster { .. }
+            | Self::BadCluster(_)
             | Self::BadSwitch { .. }
             | Self::BadLevel { .. }
             | Self::BadPath(_)

@@ -19,11 +19,13 @@ pub async fn metrics(api: web::Data<Api>, request: HttpRequest) -> Reply {
         return Ok(reply::json(metric_export::DISABLED.to_owned()));
     }
     let latest = api.latest(cluster, Scope::All).await?;
-    let nodes = latest.into_iter().flat_map(|latest| latest.nodes);
-    Ok(reply::long_json(metric_export::export(
-        nodes.map(|recent| recent.newest).collect(),
-        api.settings.labels.clone(),
-    )))
+    // Of several clusters each entity says which it is of; of one alone the form is Heapster's.
+    let several = latest.len() > 1;
+    let named = latest.into_iter().zip(api.clusters.iter()).flat_map(|(latest, name)| {
+        let name = several.then(|| name.clone());
+        latest.nodes.into_iter().map(move |recent| (name.clone(), recent.newest))
+    });
+    Ok(reply::long_json(metric_export::export(named.collect(), api.settings.labels.clone())))
 }
 
 /// What those points are.

@@ -22,11 +22,7 @@ pub async fn readyz(api: web::Data<Api>, request: HttpRequest) -> HttpResponse {
     let running = if draining { Err("shutting down".to_owned()) } else { Ok(()) };
     let mut checks = vec![("running".to_owned(), running)];
     each_cluster(&api, &mut checks, |state| {
-        let inventory = if state.discovered {
-            Ok(())
-        } else {
-            Err("the API server has not listed its nodes yet".to_owned())
-        };
+        let inventory = if state.discovered { Ok(()) } else { Err(undiscovered(state)) };
         let window = match (state.last_window, state.scraped) {
             (Some(_), _) if state.held.points == 0 => {
                 Err("everything is older than the retention".to_owned())
@@ -65,7 +61,7 @@ async fn data(api: &Api) -> Vec<Check> {
 
 fn freshness(state: &ClusterState, stale_after: Duration) -> Result<(), String> {
     match state.age {
-        None if !state.discovered => Err("the API server has not listed its nodes yet".to_owned()),
+        None if !state.discovered => Err(undiscovered(state)),
         None => Err(format!("no answer yet from any of {} nodes", state.scraped)),
         Some(age) if age > stale_after => Err(format!(
             "the newest data is {} old: none of {} nodes answered since",
@@ -74,6 +70,11 @@ fn freshness(state: &ClusterState, stale_after: Duration) -> Result<(), String> 
         )),
         Some(_) => Ok(()),
     }
+}
+
+fn undiscovered(state: &ClusterState) -> String {
+    let why = state.undiscovered.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+    format!("the API server has not listed its nodes yet{why}")
 }
 
 async fn each_cluster(

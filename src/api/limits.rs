@@ -43,7 +43,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            uri: 8 << 10,
+            uri: 60 << 10,
             headers: 32 << 10,
             body: 8 << 10,
             requests: 1_024,

@@ -4,9 +4,9 @@
 use super::error::ApiError;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{RequestHead, ServiceRequest, ServiceResponse};
-use actix_web::http::Uri;
-use actix_web::http::header::{ACCEPT, ALLOW, ContentType, HeaderValue, LOCATION};
+use actix_web::http::header::{ACCEPT, ACCEPT_ENCODING, ALLOW, ContentType, HeaderValue, LOCATION};
 use actix_web::http::uri::PathAndQuery;
+use actix_web::http::{ConnectionType, Uri, Version};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpRequest, HttpResponse};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
@@ -88,6 +88,38 @@ fn cleaned(path: &str) -> String {
     }
     let ends = path.ends_with('/') && !kept.is_empty();
     format!("/{}{}", kept.join("/"), if ends { "/" } else { "" })
+}
+
+/// Which compression a client wants: as Heapster, the first of those that it names, whatever the weights, but for one
+/// with weight 0.
+fn compression(accepted: &str) -> Option<&'static str> {
+    accepted.split(',').find_map(|coding| {
+        let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
+        let refused = weight.trim().strip_prefix("q=").is_some_and(|q| q.parse() == Ok(0.0_f32));
+        let named = ["gzip", "deflate"].into_iter().find(|known| known.eq_ignore_ascii_case(name.trim()));
+        named.filter(|_| !refused)
+    })
+}
+
+/// Settles in which form an answer goes out: compressed in one way at most, and for a client of HTTP/1.0, which knows no
+/// pieces, as it is until the connection ends.
+pub async fn form_of_answer(
+    mut request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let old = request.version() <= Version::HTTP_10;
+    let accepted = request.headers_mut().remove(ACCEPT_ENCODING).next();
+    let wanted = accepted.as_ref().and_then(|value| compression(value.to_str().ok()?));
+    if let Some(coding) = wanted.filter(|_| !old) {
+        request.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static(coding));
+    }
+    let mut response = next.call(request).await?;
+    if old {
+        let head = response.response_mut().head_mut();
+        head.no_chunking(true);
+        head.set_connection_type(ConnectionType::Close);
+    }
+    Ok(response)
 }
 
 /// Brings a request's path into the form that the routes have, or sends the client to the path that it meant.

@@ -118,7 +118,7 @@ impl Api {
         let at = self.clusters.iter().position(|cluster| **cluster == *name);
         at.and_then(|at| u16::try_from(at).ok())
             .map(ClusterId)
-            .ok_or_else(|| ApiError::BadCluster { value: name.to_owned(), known: self.clusters.join(", ") })
+            .ok_or_else(|| ApiError::BadCluster(name.to_owned()))
     }
 
     /// Asks a question about one cluster, or about all.

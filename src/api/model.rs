@@ -68,7 +68,19 @@ async fn several(
     keys: Vec<SeriesKey>,
     span: Span,
 ) -> Result<String, ApiError> {
-    api.several(cluster, keys, span).await.map(|series| model_api::several(&series))
+    // A name given again costs the aggregator nothing.
+    let mut asked: Vec<SeriesKey> = Vec::new();
+    let mut places = Vec::with_capacity(keys.len());
+    for key in keys {
+        let known = asked.iter().position(|other| *other == key);
+        places.push(known.unwrap_or(asked.len()));
+        if known.is_none() {
+            asked.push(key);
+        }
+    }
+    let series = api.several(cluster, asked, span).await?;
+    let in_order: Vec<_> = places.iter().filter_map(|at| series.get(*at).cloned()).collect();
+    Ok(model_api::several(&in_order))
 }
 
 /// The keys of all entities, as Heapster wrote them.

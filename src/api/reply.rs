@@ -50,13 +50,11 @@ pub fn long_json(pieces: impl Iterator<Item = String> + 'static) -> HttpResponse
 
 /// The same of any media type.
 pub fn long(kind: &'static str, mut pieces: impl Iterator<Item = String> + 'static) -> HttpResponse {
-    let mut response = HttpResponse::Ok();
-    response.content_type(kind);
     match (pieces.next(), pieces.next()) {
-        (first, None) => response.body(first.unwrap_or_default()),
+        (first, None) => HttpResponse::Ok().content_type(kind).body(first.unwrap_or_default()),
         (first, second) => {
             let pieces = first.into_iter().chain(second).chain(pieces);
-            response.streaming(futures_util::stream::iter(pieces.map(Bytes::from).map(Ok::<_, Infallible>)))
+            streamed(kind, futures_util::stream::iter(pieces.map(Ok::<_, Infallible>)))
         }
     }
 }
@@ -65,6 +63,17 @@ pub fn long(kind: &'static str, mut pieces: impl Iterator<Item = String> + 'stat
 pub fn stream<E: std::error::Error + Send + Sync + 'static>(
     pieces: impl Stream<Item = Result<String, E>> + 'static,
 ) -> HttpResponse {
-    let pieces = pieces.map(|piece| piece.map(Bytes::from));
-    HttpResponse::Ok().content_type(ContentType::json()).streaming(pieces)
+    streamed("application/json", pieces)
+}
+
+fn streamed<E: std::error::Error + Send + Sync + 'static>(
+    kind: &'static str,
+    pieces: impl Stream<Item = Result<String, E>> + 'static,
+) -> HttpResponse {
+    // A client that reads as fast as we write would have this thread for itself until the end.
+    let pieces = pieces.then(|piece| async {
+        tokio::task::yield_now().await;
+        piece.map(Bytes::from)
+    });
+    HttpResponse::Ok().content_type(kind).streaming(pieces)
 }

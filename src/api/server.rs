@@ -6,7 +6,7 @@ use super::accept::{Connection, Door};
 use super::certificates::Certificates;
 use super::error::ApiError;
 use super::limits::{Gate, Limits, gate};
-use super::manners::{not_found, tidy_path};
+use super::manners::{form_of_answer, not_found, tidy_path};
 use super::routes::ROUTES;
 use actix_http::HttpService;
 use actix_server::Server;
@@ -98,6 +98,7 @@ fn app(
         .app_data(paths)
         .wrap(from_fn(tidy_path))
         .wrap(Compress::default())
+        .wrap(from_fn(form_of_answer))
         .wrap(from_fn(gate))
         .wrap(from_fn(count));
     ROUTES.iter().fold(app, |app, route| app.service(route.resource())).default_service(web::to(not_found))

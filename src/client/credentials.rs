@@ -105,9 +105,9 @@ impl Token {
         Self { source, clock, file: Mutex::default() }
     }
 
-    /// Whether there never is any.
-    pub fn is_none(&self) -> bool {
-        matches!(self.source, TokenSource::None)
+    /// Whether there is somewhere to have a token from.
+    pub const fn is_there(&self) -> bool {
+        !matches!(self.source, TokenSource::None)
     }
 
     /// The token. None where there is none, or it could never be had; a file that is gone for a while, or a program that

@@ -3,15 +3,17 @@
 
 use super::bearer::Bearer;
 use super::credentials::Token;
-use super::following::following;
+use super::following::{FollowError, Heard, following};
+use super::foreign::sound;
 use super::kubelet::{KubeletAccess, KubeletOptions};
 pub use super::login::Pod;
 use super::login::{certificates, configure, set_insecure, take_token, trust_nothing};
 pub use super::plugin::PluginError;
+pub use super::trouble::Trouble;
+use super::trouble::{CONNECT, Question, Way};
 use crate::clock::Clock;
 use crate::model::address::NodePolicy;
 use crate::model::inventory::{Change, NamespaceFacts, NodeFacts, PodFacts};
-use crate::telemetry::{chain, printable};
 use crate::wire::kubernetes_objects::{ApiNamespace, ApiNode, ApiPod};
 use futures_util::StreamExt;
 use futures_util::stream::{BoxStream, select_all};
@@ -20,12 +22,13 @@ use k8s_openapi::api::authorization::v1::{
 };
 use kube::client::{ClientBuilder, ConfigExt};
 use kube::config::AuthInfo;
-use kube::runtime::watcher::{self, Event};
+use kube::runtime::watcher::Event;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tower::buffer::BufferLayer;
+use tower::util::MapResultLayer;
 use url::Url;
 
 /// Requests to an API server that may wait for each other.
@@ -65,6 +68,19 @@ pub enum LoginError {
          inClusterConfig=false"
     )]
     NotInCluster,
+    /// A variable that names the API server cannot be used.
+    #[error(
+        "{name} is {value:?}, which is {problem}; Kubernetes sets it in every pod: see who sets it otherwise, or give the \
+         API server's URL with inClusterConfig=false"
+    )]
+    Variable {
+        /// Its name.
+        name: &'static str,
+        /// Its value.
+        value: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
     /// The kubeconfig cannot be used.
     #[error(
         "kubeconfig {0:?} cannot be used: {1}; check that it exists, can be read and names a current context"
@@ -119,53 +135,13 @@ impl fmt::Display for Right {
     }
 }
 
-/// Why the API server did not answer a question.
-#[derive(Debug, thiserror::Error)]
-#[error(transparent)]
-pub struct AskError(#[from] kube::Error);
-
-impl AskError {
-    /// The error with what to do about it.
-    pub fn advice(&self) -> String {
-        printable(&advice(&self.0))
-    }
-}
-
-/// An error that the Kubernetes client caused, with what to do about it.
-fn advice(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut said = chain(error);
-    let mut cause = Some(error);
-    let mut code = 0;
-    while let Some(error) = cause {
-        if let Some(kube::Error::Api(status)) = error.downcast_ref() {
-            code = status.code;
-            // The client's own text goes on with the whole object as Rust writes it.
-            said = format!("status {code}: {}", status.message);
-        }
-        cause = error.source();
-    }
-    let fix = match code {
-        401 => "the API server does not know the credentials: renew the token or the client certificate",
-        403 => "the account may not do this: bind it to the ClusterRole of manifests/rbac.yaml",
-        404 => "no API server, or one without this API: look at the URL",
-        _ if said.contains("UnknownIssuer") => {
-            "name the cluster's CA in the kubeconfig, or give insecure=true"
-        }
-        _ if said.contains("refused") => "nothing listens there: look at the URL and its port",
-        _ if said.contains("peer certificate: Expired") || said.contains("certificate expired") => {
-            "renew the API server's certificate, or set this machine's clock"
-        }
-        _ => return said,
-    };
-    format!("{said}; {fix}")
-}
-
 /// A way to one API server.
 #[derive(Clone)]
 pub struct ApiServer {
     client: kube::Client,
     config: kube::Config,
     token: Arc<Token>,
+    way: Way,
     /// Whether the URI says that nobody need be verified.
     insecure: bool,
     /// Its URL, without what may be a password.
@@ -182,7 +158,11 @@ pub enum Told {
     /// Of namespaces.
     Namespace(Change<NamespaceFacts>),
     /// That it failed and will begin anew: of what, and why.
-    Failed(&'static str, String),
+    Failed(&'static str, Trouble),
+    /// That it has no answer yet and waits on: of what, and why that may be.
+    Waits(&'static str, Trouble),
+    /// That it is there, and stays: of what.
+    Works(&'static str),
 }
 
 impl ApiServer {
@@ -200,15 +180,20 @@ impl ApiServer {
     /// When the login cannot be made from what is there.
     pub async fn in_pod(login: &Login, pod: &Pod, clock: &Clock) -> Result<Self, LoginError> {
         let mut config = configure(login, pod).await?;
-        config.connect_timeout = Some(Duration::from_secs(10));
+        config.connect_timeout = Some(CONNECT);
+        // A watch is repeated with pauses of its own, and whoever asks once wants to hear what the server says.
+        config.default_retry = false;
         let token = Arc::new(Token::new(take_token(&mut config).await?, clock.clone()));
         let mut asked = config.clone();
-        if config.cluster_url.scheme_str() == Some("http") {
+        let is_plain = config.cluster_url.scheme_str() == Some("http");
+        let way = Way::new(login, !is_plain, token.is_there());
+        if is_plain {
             trust_nothing(&mut asked);
         }
         let failed = |error| LoginError::Client(Box::new(error));
         let client = ClientBuilder::try_from(asked).map_err(failed)?;
-        let client = client.with_layer(&BufferLayer::new(QUEUED)).with_layer(&Bearer(token.clone())).build();
+        let client = client.with_layer(&BufferLayer::new(QUEUED)).with_layer(&Bearer(token.clone()));
+        let client = client.with_layer(&MapResultLayer::new(sound)).build();
         let authority =
             config.cluster_url.authority().map(|authority| authority.as_str()).unwrap_or_default();
         let bare = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
@@ -217,7 +202,7 @@ impl ApiServer {
             Login::InCluster { insecure, .. } | Login::Bare { insecure, .. } => *insecure,
             Login::Kubeconfig(_) => false,
         };
-        Ok(Self { client, config, token, insecure, url })
+        Ok(Self { client, config, token, way, insecure, url })
     }
 
     /// How kubelets are reached: with the API server's certificates, but for what the options say otherwise.
@@ -290,26 +275,37 @@ impl ApiServer {
         self.token.clone()
     }
 
+    fn trouble(&self, question: Question, error: &kube::Error) -> Trouble {
+        self.way.trouble(question, error).hidden(&self.token)
+    }
+
+    /// What is to be said where it does not answer within a time.
+    pub fn silent(&self, within: Duration) -> Trouble {
+        self.way.lost(&FollowError::Silent(within))
+    }
+
     /// Whether kubelets are shown neither a token nor a certificate.
     pub fn is_nobody_to_kubelets(&self, options: &KubeletOptions) -> bool {
         let auth = &self.config.auth_info;
         let certificate = auth.client_certificate.is_some() || auth.client_certificate_data.is_some();
-        self.token.is_none() && !certificate && auth.exec.is_none() && options.identity.is_none()
+        !self.token.is_there() && !certificate && auth.exec.is_none() && options.identity.is_none()
     }
 
     /// Its version.
     ///
     /// # Errors
     /// When it does not answer.
-    pub async fn version(&self) -> Result<String, AskError> {
-        Ok(self.client.apiserver_version().await?.git_version)
+    pub async fn version(&self) -> Result<String, Trouble> {
+        let version = self.client.apiserver_version().await;
+        let version = version.map_err(|error| self.trouble(Question::Version, &error))?.git_version;
+        if version.is_empty() { Err(self.way.no_version()) } else { Ok(version) }
     }
 
     /// Whether one has a right.
     ///
     /// # Errors
     /// When it does not answer, or not this question.
-    pub async fn may(&self, right: &Right) -> Result<bool, AskError> {
+    pub async fn may(&self, right: &Right) -> Result<bool, Trouble> {
         let attributes = ResourceAttributes {
             verb: Some(right.verb.to_owned()),
             resource: Some(right.resource.to_owned()),
@@ -320,7 +316,8 @@ impl ApiServer {
             SelfSubjectAccessReviewSpec { resource_attributes: Some(attributes), ..Default::default() };
         let review = SelfSubjectAccessReview { spec, ..Default::default() };
         let reviews = kube::Api::<SelfSubjectAccessReview>::all(self.client.clone());
-        let review = reviews.create(&kube::api::PostParams::default(), &review).await?;
+        let review = reviews.create(&kube::api::PostParams::default(), &review).await;
+        let review = review.map_err(|error| self.trouble(Question::Rights, &error))?;
         Ok(review.status.is_some_and(|status| status.allowed))
     }
 
@@ -332,10 +329,11 @@ impl ApiServer {
         &self,
         policy: &NodePolicy,
         node_selector: Option<&str>,
-    ) -> Result<Vec<NodeFacts>, AskError> {
+    ) -> Result<Vec<NodeFacts>, Trouble> {
         let all = kube::api::ListParams::default();
         let chosen = node_selector.map_or_else(|| all.clone(), |selector| all.clone().labels(selector));
-        let nodes = kube::Api::<ApiNode>::all(self.client.clone()).list(&chosen).await?;
+        let nodes = kube::Api::<ApiNode>::all(self.client.clone()).list(&chosen).await;
+        let nodes = nodes.map_err(|error| self.trouble(Question::Objects, &error))?;
         Ok(nodes.items.iter().filter_map(|node| node.facts_by(policy)).collect())
     }
 
@@ -364,7 +362,6 @@ impl ApiServer {
             + Send
             + 'static,
     {
-        let token = self.token.clone();
         let events = following(kube::Api::<K>::all(self.client.clone()), labels);
         let change = move |event: Event<K>| match event {
             Event::Init => Some(Change::ListBegins),
@@ -373,10 +370,14 @@ impl ApiServer {
             Event::Apply(object) => facts(&object).map(Change::Applied),
             Event::Delete(object) => facts(&object).map(Change::Gone),
         };
-        let tell = move |event: Result<Event<K>, watcher::Error>| {
-            let told = match event {
-                Ok(event) => change(event).map(told),
-                Err(error) => Some(Told::Failed(kind, printable(&token.hide_in(&advice(&error))))),
+        let (way, token) = (self.way, self.token.clone());
+        let tell = move |heard: Result<Heard<K>, FollowError>| {
+            let lost = |error: &FollowError| way.lost(error).hidden(&token);
+            let told = match heard {
+                Ok(Heard::Event(event)) => change(event).map(told),
+                Ok(Heard::Works) => Some(Told::Works(kind)),
+                Ok(Heard::Waits(error)) => Some(Told::Waits(kind, lost(&error))),
+                Err(error) => Some(Told::Failed(kind, lost(&error))),
             };
             std::future::ready(told)
         };

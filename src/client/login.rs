@@ -4,14 +4,19 @@
 use super::credentials::{Secret, TokenSource, secret_of};
 use super::kubernetes::{Login, LoginError};
 use super::plugin::Plugin;
-use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
+use kube::config::{ExecInteractiveMode, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use secrecy::ExposeSecret;
+use std::io::IsTerminal;
 use std::net::Ipv6Addr;
 use std::path::PathBuf;
 use url::Url;
 
 /// Where Kubernetes mounts a pod's service account (KEP-1205).
 const MOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+
+/// Where Kubernetes tells a pod of the API server.
+const HOST: &str = "KUBERNETES_SERVICE_HOST";
+const PORT: &str = "KUBERNETES_SERVICE_PORT";
 
 /// What a pod has of its service account: where the API server is, and the folder with CA and token (KEP-1205).
 #[derive(Clone, Debug)]
@@ -25,8 +30,7 @@ pub struct Pod {
 impl Pod {
     /// The pod that this runs in.
     pub fn here() -> Self {
-        let server =
-            std::env::var("KUBERNETES_SERVICE_HOST").ok().zip(std::env::var("KUBERNETES_SERVICE_PORT").ok());
+        let server = std::env::var(HOST).ok().zip(std::env::var(PORT).ok());
         Self { server, folder: MOUNT.into() }
     }
 
@@ -37,6 +41,14 @@ impl Pod {
     /// The client's own configuration of it.
     fn configure(&self) -> Result<kube::Config, LoginError> {
         let (host, port) = self.server.as_ref().ok_or(LoginError::NotInCluster)?;
+        let wrong =
+            |name, value: &String, problem| Err(LoginError::Variable { name, value: value.clone(), problem });
+        if host.is_empty() {
+            return wrong(HOST, host, "no host");
+        }
+        if !port.parse().is_ok_and(|port: u16| port > 0) {
+            return wrong(PORT, port, "no port");
+        }
         let host = if host.parse::<Ipv6Addr>().is_ok() { format!("[{host}]") } else { host.clone() };
         let server = format!("https://{host}:{port}/");
         let mut config = kube::Config::new(server.parse().map_err(|_| LoginError::BadServer(server))?);
@@ -143,6 +155,13 @@ pub(super) async fn take_token(config: &mut kube::Config) -> Result<TokenSource,
         || auth.exec.is_none() && auth.auth_provider.is_none()
     {
         return Ok(TokenSource::None);
+    }
+    if let Some(exec) = &mut config.auth_info.exec
+        && exec.interactive_mode != Some(ExecInteractiveMode::Always)
+        && !std::io::stdin().is_terminal()
+    {
+        // Nobody is there to be asked, and what it says on standard error goes into our own words.
+        exec.interactive_mode = Some(ExecInteractiveMode::Never);
     }
     let Some(plugin) = Plugin::new(config).await? else { return Ok(TokenSource::None) };
     (config.auth_info.exec, config.auth_info.auth_provider) = (None, None);

@@ -3,8 +3,10 @@
 mod bearer;
 pub mod credentials;
 pub mod following;
+mod foreign;
 pub mod kubelet;
 pub mod kubernetes;
 mod login;
 mod plugin;
 pub mod post;
+mod trouble;

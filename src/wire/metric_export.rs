@@ -6,7 +6,7 @@ use super::entity_labels;
 use super::go_json::{number, pretty, quoted};
 use super::lenient::GO_ZERO_TIME;
 use super::rfc3339;
-use crate::model::entity::{Entity, Labels};
+use crate::model::entity::{Entity, Labels, Name};
 use crate::model::label_copier::LabelCopier;
 use crate::model::metric::{Form, Kind, Labelled, Metric, Unit, Value};
 use crate::model::time::Timestamp;
@@ -71,17 +71,24 @@ const fn is_of_parts(metric: Metric) -> bool {
 
 /// The newest block of each node in pieces, of which none is larger than one block needs. Without any it is `null`, as
 /// Go wrote a list that was never made.
-pub fn export(blocks: Vec<Arc<Block>>, copier: LabelCopier) -> impl Iterator<Item = String> {
+pub fn export(blocks: Vec<(Option<Name>, Arc<Block>)>, copier: LabelCopier) -> impl Iterator<Item = String> {
     let list = Frame { opens: "[", parts: ",", closes: "]\n", empty: "null\n" };
     let mut metrics = EXPORTED;
     metrics.sort_by_key(|metric| metric.descriptor().name);
-    list.around(blocks.into_iter().flat_map(move |block| entities(&block, &metrics, &copier)))
+    list.around(
+        blocks
+            .into_iter()
+            .flat_map(move |(cluster, block)| entities(&block, cluster.as_ref(), &metrics, &copier)),
+    )
 }
+
+/// The label that tells clusters apart where several are collected.
+const CLUSTER: &str = "cluster_name";
 
 /// What is written where nothing may be exported.
 pub const DISABLED: &str = "[]\n";
 
-fn entities(block: &Block, metrics: &[Metric], copier: &LabelCopier) -> Vec<String> {
+fn entities(block: &Block, cluster: Option<&Name>, metrics: &[Metric], copier: &LabelCopier) -> Vec<String> {
     let rows = &block.layout.rows;
     let columns: Vec<(Metric, Vec<Option<u64>>)> =
         metrics.iter().filter_map(|metric| Some((*metric, block.column(*metric)?))).collect();
@@ -94,7 +101,7 @@ fn entities(block: &Block, metrics: &[Metric], copier: &LabelCopier) -> Vec<Stri
             end += 1;
         }
         let start = rows.find(entity, None).and_then(|row| *starts.get(row)?);
-        let labels = || labels(block, entity, copier);
+        let labels = || labels(block, cluster, entity, copier);
         written.extend(element(block, labels, first..end, &columns, start));
         first = end;
     }
@@ -153,7 +160,7 @@ fn told(part: Option<&Labels>) -> String {
 }
 
 /// The labels of an entity, sorted. Nodes and pods have the names of containers that cAdvisor gave them once.
-fn labels(block: &Block, entity: &Entity, copier: &LabelCopier) -> String {
+fn labels(block: &Block, cluster: Option<&Name>, entity: &Entity, copier: &LabelCopier) -> String {
     let mut labels = entity_labels::of(entity, block.facts.as_deref(), copier);
     match entity {
         Entity::Node(_) => labels.insert("container_name".to_owned(), "machine".to_owned()),
@@ -162,8 +169,9 @@ fn labels(block: &Block, entity: &Entity, copier: &LabelCopier) -> String {
     };
     let shown = |label: &str| COMMON_LABELS.iter().chain(&POD_LABELS).any(|(name, _)| *name == label);
     let pairs = labels.iter().filter(|(label, _)| shown(label));
-    let pairs: Vec<String> =
-        pairs.map(|(label, value)| format!("{}:{}", quoted(label), quoted(value))).collect();
+    let pair = |label: &str, value: &str| format!("{}:{}", quoted(label), quoted(value));
+    let pairs = pairs.map(|(label, value)| pair(label, value));
+    let pairs: Vec<String> = cluster.map(|name| pair(CLUSTER, name)).into_iter().chain(pairs).collect();
     format!("{{{}}}", pairs.join(","))
 }
 

@@ -33,7 +33,7 @@ use heapster::sinks::influxdb::Lines;
 use heapster::sinks::prometheus::{Cluster, points as points_of};
 use heapster::wire::batch_text;
 use heapster::wire::exposition::{Asked, Format, exposition};
-use heapster::wire::kubelet_summary::decode;
+use heapster::wire::kubelet_summary::{Summary, decode};
 use heapster::wire::kubernetes_objects::{ApiNode, ApiPod};
 use heapster::wire::prometheus_names::{Level, takes};
 use heapster::wire::remote_write::Version;
@@ -41,6 +41,10 @@ use std::hint::black_box;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// As the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const BORN: Timestamp = Timestamp::from_seconds(1_795_288_800);
 const WINDOWS: i64 = 30;
@@ -101,6 +105,30 @@ fn decoding(criterion: &mut Criterion) {
             bencher.iter(|| black_box(decode(body).unwrap().report().rows().len()))
         });
     }
+    group.finish();
+}
+
+/// The same structs filled by other JSON libraries: what is left to gain.
+fn decoding_by_others(criterion: &mut Criterion) {
+    let cluster = cluster(1, 30);
+    let body = body(&cluster, &cluster.nodes()[0], window(0));
+    let mut group = criterion.benchmark_group("summary of 30 pods of 2 containers into the same structs");
+    group.throughput(Throughput::Bytes(body.len() as u64));
+    group.bench_function("serde_json", |bencher| {
+        bencher.iter(|| black_box(serde_json::from_slice::<Summary<'_>>(&body).unwrap()))
+    });
+    group.bench_function("sonic-rs", |bencher| {
+        bencher.iter(|| black_box(sonic_rs::from_slice::<Summary<'_>>(&body).unwrap()))
+    });
+    group.bench_function("simd-json", |bencher| {
+        // It writes into the bytes that it reads.
+        let fill = || body.clone();
+        bencher.iter_batched_ref(
+            fill,
+            |body| drop(black_box(simd_json::from_slice::<Summary<'_>>(body).unwrap())),
+            BatchSize::SmallInput,
+        )
+    });
     group.finish();
 }
 
@@ -327,5 +355,5 @@ fn encoding(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, decoding, assembling, rolling_up, history, encoding);
+criterion_group!(benches, decoding, decoding_by_others, assembling, rolling_up, history, encoding);
 criterion_main!(benches);

@@ -6,7 +6,7 @@ use actix::prelude::*;
 use futures_util::StreamExt;
 use heapster::actors::aggregator::Aggregator;
 use heapster::actors::discovery::{Discovery, ScraperHandle};
-use heapster::client::kubernetes::Told;
+use heapster::client::kubernetes::{Told, Trouble};
 use heapster::clock::Clock;
 use heapster::messages::*;
 use heapster::model::entity::ClusterId;
@@ -114,7 +114,7 @@ async fn discovery_keeps_one_scraper_for_each_usable_node() {
         step(vec![Told::Node(Change::Applied(at("n3", Ok([127, 0, 0, 3]))))]).await,
         ["n3 made with 0 pods"]
     );
-    assert!(step(vec![Told::Failed("nodes", "gone".into())]).await.is_empty());
+    assert!(step(vec![Told::Failed("nodes", Trouble::new("gone", "look for it"))]).await.is_empty());
     // A node gets not ready, one is missing from a new list, one is deleted.
     assert_eq!(
         step(vec![Told::Node(Change::Applied(at("n3", Err(Unusable::NotReady))))]).await,

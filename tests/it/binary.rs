@@ -3,7 +3,8 @@
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Output, Stdio};
 
-fn heapster(args: &[&str]) -> Command {
+/// The command with these arguments, without what the machine has set.
+pub fn heapster(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_heapster"));
     command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     // What the machine that runs the tests has set must not count.

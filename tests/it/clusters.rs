@@ -51,9 +51,31 @@ async fn each_cluster_answers_for_itself_and_all_of_them_together() {
         (1, &"west".into())
     );
     assert_eq!(collector.get("/api/v1/status?cluster=north").await.status, 400);
+    let exported = |body: &str| -> BTreeSet<String> {
+        let entities: Vec<serde_json::Value> = serde_json::from_str(body).unwrap();
+        entities
+            .iter()
+            .map(|entity| entity["labels"]["cluster_name"].as_str().unwrap_or("-").to_owned())
+            .collect()
+    };
+    let all = exported(&collector.get("/api/v1/metric-export").await.body);
+    assert_eq!(all.into_iter().collect::<Vec<_>>(), ["east", "west"]);
+    let one = exported(&collector.get("/api/v1/metric-export?cluster=east").await.body);
+    assert_eq!(one.into_iter().collect::<Vec<_>>(), ["-"]);
+    // To Prometheus every series says of which it is, even where one is asked for: jobs may ask for one each.
+    let told = |body: &str| -> std::collections::BTreeSet<String> {
+        let series = body.lines().filter(|line| !line.starts_with('#'));
+        let cluster = |line: &str| line.split_once("{cluster=\"")?.1.split('"').next().map(str::to_owned);
+        series.map(|line| cluster(line).unwrap_or_else(|| "-".to_owned())).collect()
+    };
+    let levels = "/api/v1/export/prometheus?level=cluster,namespace,node";
+    let all = told(&collector.get(levels).await.body);
+    assert_eq!(all.into_iter().collect::<Vec<_>>(), ["east", "west"]);
+    let one = told(&collector.get(&format!("{levels}&cluster=west")).await.body);
+    assert_eq!(one.into_iter().collect::<Vec<_>>(), ["west"]);
     let reply = collector.get("/api/v1/model/nodes?cluster=north").await;
     assert_eq!(reply.status, 400);
-    assert!(["north", "east", "west"].iter().all(|word| reply.body.contains(word)), "{}", reply.body);
+    assert!(["north", "/api/v1/status"].iter().all(|word| reply.body.contains(word)), "{}", reply.body);
     let ready = collector.get("/readyz?verbose").await.body;
     assert!(ready.contains("inventory of east ok") && ready.contains("window of west ok"), "{ready}");
     collector.running.stop().await;

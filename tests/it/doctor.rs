@@ -147,8 +147,8 @@ async fn an_api_server_that_lets_nobody_in_is_told() {
     assert_wrong(
         &cluster.examined("").await,
         &[&format!(
-            "API server {url}/: status 401: Unauthorized; the API server does not know the credentials: renew the token or \
-             the client certificate"
+            "API server {url}/: status 401: Unauthorized; no credentials are sent: give auth=KUBECONFIG, or in a pod leave \
+             inClusterConfig out"
         )],
     );
     cluster.api.require_token(None);
@@ -183,8 +183,8 @@ async fn an_api_server_that_is_gone_or_denies_a_right_is_told() {
     assert_wrong(&denied, &[&rule("watch", "pods"), &rule("list", "namespaces")]);
 
     cluster.api.stop().await;
-    let why = "tcp connect error: Connection refused (os error 111); nothing listens there: look at the URL and its port";
-    let gone = format!("API server {url}/: ServiceError: client error (Connect): {why}");
+    let why = "Connection refused (os error 111); nothing listens there: look at the URL of --source";
+    let gone = format!("API server {url}/: no connection: {why}");
     assert_wrong(&cluster.examined("").await, &[&gone]);
     cluster.stop().await;
 }

@@ -38,7 +38,7 @@ fn section(heading: &str) -> &'static str {
 }
 
 /// The rows of the first table below a heading, without its head.
-fn table(heading: &str) -> Vec<&'static str> {
+pub fn table(heading: &str) -> Vec<&'static str> {
     let lines = section(heading).lines().skip_while(|line| !line.starts_with('|'));
     lines.take_while(|line| line.starts_with('|')).skip(2).collect()
 }

@@ -228,6 +228,11 @@ fn sorted(elements: &Value) -> BTreeMap<String, Value> {
     sorted
 }
 
+/// The blocks of the only cluster that is collected.
+fn plain(blocks: Vec<Arc<Block>>) -> Vec<(Option<Name>, Arc<Block>)> {
+    blocks.into_iter().map(|block| (None, block)).collect()
+}
+
 #[test]
 fn a_whole_export_is_written_as_the_original_did() {
     let export = json("metric-export");
@@ -240,7 +245,7 @@ fn a_whole_export_is_written_as_the_original_did() {
         Arc::new(block(facts(name, &own), &own, end))
     });
     let blocks: Vec<Arc<Block>> = blocks.collect();
-    let written: String = metric_export::export(blocks.clone(), LabelCopier::default()).collect();
+    let written: String = metric_export::export(plain(blocks.clone()), LabelCopier::default()).collect();
     assert!(written.ends_with("]\n") && written.matches('\n').count() == 1);
     let written: Value = serde_json::from_str(&written).unwrap();
     assert_eq!(sorted(&written), sorted(&export));
@@ -253,7 +258,7 @@ fn a_whole_export_is_written_as_the_original_did() {
         assert_eq!(point["value"].as_i64(), Some(lasted));
     }
     // What stands in labels and metrics is sorted, as Go wrote maps.
-    let first = metric_export::export(blocks, LabelCopier::default()).next().unwrap();
+    let first = metric_export::export(plain(blocks), LabelCopier::default()).next().unwrap();
     assert!(first.find("\"cpu/usage\"").unwrap() < first.find("\"memory/rss\"").unwrap());
     assert_eq!(metric_export::export(Vec::new(), LabelCopier::default()).collect::<String>(), "null\n");
 }

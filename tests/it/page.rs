@@ -55,6 +55,7 @@ fn what_others_named_is_shown_and_not_obeyed() {
     let state = ClusterState {
         name: odd.into(),
         same_as: None,
+        undiscovered: None,
         discovered: true,
         scraped: 1,
         unusable: 2,

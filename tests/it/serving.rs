@@ -60,7 +60,7 @@ async fn sizes_are_bounded_and_what_is_said_names_nothing_within() {
     let cases = [
         (request(&path(limits.uri), close), 404, None),
         (request(&path(limits.uri + 1), close), 414, Some("uri")),
-        (request(&path(60_000), close), 414, Some("uri")),
+        (request(&path(65_000), close), 414, Some("uri")),
         (request("/livez", &header(limits.headers - 100)), 200, None),
         (request("/livez", &header(limits.headers + 1)), 431, Some("headers")),
         (request("/livez", &header(200_000)), 431, None),
@@ -239,5 +239,50 @@ async fn who_takes_its_answer_steadily_gets_all_of_it() {
     assert_eq!(text.matches("HTTP/1.1 200 OK\r\n").count(), requests);
     assert_eq!(text.matches("# EOF\n").count(), requests);
     assert_eq!(refused(&collector, "slow_reader").await, 0.0);
+    collector.running.stop().await;
+}
+
+#[actix_web::test]
+async fn clients_of_http_1_0_get_their_answer_whole_and_as_it_is() {
+    let collector = Collector::start(&[NOWHERE]).await;
+    for path in ["/openapi.json", "/api/v1/metric-export-schema", "/metrics", "/api/v1/model/nodes"] {
+        let said = ask(
+            collector.running.address,
+            &format!("GET {path} HTTP/1.0\r\nAccept-Encoding: gzip\r\nAccept: */*\r\n\r\n"),
+        )
+        .await;
+        let (head, body) = said.split_once("\r\n\r\n").unwrap();
+        let head = head.to_lowercase();
+        assert!(head.starts_with("http/1.0 200 ok"), "{path}: {head}");
+        assert!(!head.contains("transfer-encoding") && !head.contains("content-encoding"), "{path}: {head}");
+        if head.contains("application/json") {
+            serde_json::from_str::<serde_json::Value>(body).unwrap_or_else(|error| panic!("{path}: {error}"));
+        }
+    }
+    collector.running.stop().await;
+}
+
+#[actix_web::test]
+async fn the_first_compression_that_is_named_counts() {
+    let collector = Collector::start(&[NOWHERE]).await;
+    let cases = [
+        ("deflate, gzip", Some("deflate")),
+        ("gzip;q=0.1, deflate;q=1.0", Some("gzip")),
+        ("br, GZIP", Some("gzip")),
+        ("gzip;q=0, deflate", Some("deflate")),
+        ("identity;q=0", None),
+        ("*", None),
+    ];
+    for (accepted, coding) in cases {
+        let mut socket = TcpStream::connect(collector.running.address).await.unwrap();
+        let headers = format!("Accept-Encoding: {accepted}\r\nConnection: close\r\n");
+        socket.write_all(request("/openapi.json", &headers).as_bytes()).await.unwrap();
+        let mut bytes = Vec::new();
+        tokio::time::timeout(BOUND, socket.read_to_end(&mut bytes)).await.unwrap().unwrap();
+        let said = String::from_utf8_lossy(&bytes).to_lowercase();
+        assert!(said.starts_with("http/1.1 200 ok"), "{accepted}: {said}");
+        let named = said.lines().find_map(|line| line.strip_prefix("content-encoding: "));
+        assert_eq!(named, coding, "{accepted}");
+    }
     collector.running.stop().await;
 }

@@ -9,7 +9,17 @@ use std::process::{Child, Command, Stdio};
 
 const SECRET: &str = "hunter2-and-more";
 
-fn start(port: u16, source: &str, sink: &str, spool: &Path, log: &Path) -> Child {
+/// A process that ends with the test, however that ends.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn start(port: u16, source: &str, sink: &str, spool: &Path, log: &Path) -> Running {
     let mut command = Command::new(env!("CARGO_BIN_EXE_heapster"));
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("HEAPSTER_")) {
         command.env_remove(name);
@@ -18,7 +28,7 @@ fn start(port: u16, source: &str, sink: &str, spool: &Path, log: &Path) -> Child
     command.args(["--listen_ip=127.0.0.1", "--model_resolution=5s", "--log_level=debug"]);
     command.arg(format!("--spool_dir={}", spool.display())).env("PASSWORD", SECRET);
     let log = std::fs::File::options().create(true).append(true).open(log).unwrap();
-    command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap()
+    Running(command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap())
 }
 
 /// The one sink as `/api/v1/status` tells of it. None while there is no answer.
@@ -37,13 +47,12 @@ async fn a_kill_loses_nothing_that_was_closed() {
     let uri = format!("influxdb:{}?user=root&pw=$PASSWORD", database.base);
     database.kill();
     let port = crate::databases::free_port();
-    let mut first = start(port, &simulator.source_uri(), &uri, &spool, &log);
+    let first = start(port, &simulator.source_uri(), &uri, &spool, &log);
     let before = until("three windows in the spool", async || {
         sink(port).await.filter(|sink| sink["queuedWindows"].as_u64() >= Some(3))
     })
     .await;
-    first.kill().unwrap();
-    first.wait().unwrap();
+    drop(first);
     database.restart("/ping").await;
     let port = crate::databases::free_port();
     let mut second = start(port, &simulator.source_uri(), &uri, &spool, &log);
@@ -66,8 +75,8 @@ async fn a_kill_loses_nothing_that_was_closed() {
     let stamps: Vec<i64> = rows[0].values.iter().map(|row| row[0].as_i64().unwrap()).collect();
     assert_eq!(stamps[0], oldest.timestamp_nanos_opt().unwrap());
     assert!(stamps.len() as u64 >= before["queuedWindows"].as_u64().unwrap(), "{stamps:?}");
-    let killed = Command::new("kill").args(["-TERM", &second.id().to_string()]).status().unwrap();
-    assert!(killed.success() && second.wait().unwrap().code() == Some(0));
+    let killed = Command::new("kill").args(["-TERM", &second.0.id().to_string()]).status().unwrap();
+    assert!(killed.success() && second.0.wait().unwrap().code() == Some(0));
     let log = std::fs::read_to_string(&log).unwrap();
     assert!(log.contains("points wait (unreachable)") && log.contains("were left in its spool"), "{log}");
     assert!(!log.contains(SECRET) && !log.contains("aHVudGVyMi"), "no secret in the log");

@@ -68,6 +68,8 @@ struct Heard {
     listing: Vec<String>,
     listed: Vec<Vec<String>>,
     failures: Vec<(&'static str, String)>,
+    waits: Vec<(&'static str, String)>,
+    works: Vec<&'static str>,
 }
 
 impl Heard {
@@ -87,7 +89,9 @@ impl Heard {
             Told::Node(change) => self.inventory.node(change),
             Told::Pod(change) => self.inventory.pod(change),
             Told::Namespace(change) => self.inventory.namespace(change),
-            Told::Failed(kind, why) => self.failures.push((kind, why)),
+            Told::Failed(kind, why) => self.failures.push((kind, why.to_string())),
+            Told::Waits(kind, why) => self.waits.push((kind, why.to_string())),
+            Told::Works(kind) => self.works.push(kind),
         }
         let after = self.nodes();
         self.moves.extend(after.difference(&before).map(|name| format!("+{name}")));
@@ -118,7 +122,7 @@ async fn follow(pods: usize) -> (ApiServer, Rc<RefCell<Heard>>) {
 
 /// Lets so many seconds pass for the client. The server keeps time on a thread of its own, so that after each a moment
 /// is left for what the client asks then.
-async fn pass(seconds: u64) {
+pub async fn pass(seconds: u64) {
     for _ in 0..seconds {
         tokio::time::pause();
         tokio::time::advance(Duration::from_secs(1)).await;
@@ -315,7 +319,45 @@ async fn a_server_away_for_a_minute_is_asked_with_growing_pauses() {
     pass(60).await;
     assert_eq!(heard.borrow().inventory.counts(), (3, 3, 0), "something was lost");
     let failed = KINDS.map(|kind| heard.borrow().failed(kind));
-    assert!(failed.iter().all(|failed| (3..=8).contains(failed)), "{failed:?} attempts");
+    assert!(failed.iter().all(|failed| (3..=11).contains(failed)), "{failed:?} attempts");
+    heard.borrow_mut().works.clear();
     api.start_at(api.port()).unwrap();
+    // The longest pause, and some: that is told though pods and namespaces are as they were.
+    pass(20).await;
+    let works = |kind| heard.borrow().works.iter().filter(|works| **works == kind).count();
+    assert_eq!(["pods", "namespaces"].map(works), [1, 1]);
+    changed(&heard).await;
+    known(&heard, "the watch of nodes", |heard| heard.works.contains(&"nodes")).await;
+}
+
+#[actix_web::test]
+async fn a_server_that_says_nothing_is_told_within_seconds_and_waited_for() {
+    let (api, heard) = follow(3).await;
+    for (at, watch) in [true, false].into_iter().enumerate() {
+        known(&heard, "the watch", |heard| heard.works.iter().filter(|kind| **kind == "nodes").count() > at)
+            .await;
+        let failed = heard.borrow().failed("nodes");
+        // A watch that ends is asked for again at once; one that expires is listed anew after a pause.
+        api.set_fault(Kind::Node, if watch { Fault::CutStreams } else { Fault::ExpireInStream });
+        if !watch {
+            known(&heard, "the end", |heard| heard.failed("nodes") > failed).await;
+        }
+        let (failed, asks) = (heard.borrow().failed("nodes"), asked(&api, "nodes", watch).len());
+        api.set_fault(Kind::Node, Fault::HangHeaders);
+        until("the request", async || {
+            pass(1).await;
+            (asked(&api, "nodes", watch).len() > asks).then_some(())
+        })
+        .await;
+        pass(15).await;
+        let told = heard.borrow().waits.clone();
+        assert_eq!(told.len(), at + 1, "{told:?}");
+        let (kind, why) = &told[at];
+        assert!(*kind == "nodes" && why.starts_with("no answer within 12s; "), "{told:?}");
+        assert_eq!(heard.borrow().failed("nodes"), failed, "it is still waited for");
+        assert_eq!(asked(&api, "nodes", watch).len(), asks + 1, "it was asked again");
+        api.set_fault(Kind::Node, Fault::None);
+    }
+    change(&api);
     changed(&heard).await;
 }

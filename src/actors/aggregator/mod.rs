@@ -5,7 +5,7 @@ mod nodes;
 
 use crate::clock::Clock;
 use crate::messages::{
-    Ask, AskNodes, AskState, ClusterState, Drain, Export, InventoryChanged, NodeState, Scraped,
+    Ask, AskNodes, AskState, ClusterState, Drain, Export, InventoryChanged, NodeState, Scraped, Undiscovered,
 };
 use crate::model::entity::Name;
 use crate::model::time::Window;
@@ -26,6 +26,7 @@ const MAILBOX: usize = 1_024;
 #[derive(Clone, Debug, Default)]
 struct Standing {
     discovered: bool,
+    undiscovered: Option<String>,
     unusable: usize,
     answered: usize,
     last: Option<(Window, Duration)>,
@@ -142,6 +143,7 @@ impl Handler<InventoryChanged> for Aggregator {
         let now = self.clock.now();
         if let Some(standing) = self.standing.get_mut(usize::from(changed.cluster.0)) {
             standing.discovered = true;
+            standing.undiscovered = None;
             standing.unusable = changed.unusable.len();
         }
         self.compare(usize::from(changed.cluster.0), changed.uid);
@@ -149,6 +151,17 @@ impl Handler<InventoryChanged> for Aggregator {
             self.nodes.expect(changed.cluster, name, &changed.scraped, &changed.unusable);
         }
         self.rollup.expect(changed.cluster, changed.scraped, now);
+    }
+}
+
+impl Handler<Undiscovered> for Aggregator {
+    type Result = ();
+
+    fn handle(&mut self, undiscovered: Undiscovered, _: &mut Context<Self>) {
+        let standing = self.standing.get_mut(usize::from(undiscovered.cluster.0));
+        if let Some(standing) = standing.filter(|standing| !standing.discovered) {
+            standing.undiscovered = Some(undiscovered.why);
+        }
     }
 }
 
@@ -204,6 +217,7 @@ impl Handler<AskState> for Aggregator {
                 name: name.clone(),
                 same_as: standing.same_as.and_then(|at| self.names.get(at)).cloned(),
                 discovered: standing.discovered,
+                undiscovered: standing.undiscovered.clone(),
                 scraped,
                 unusable: standing.unusable,
                 answered: standing.answered,
