@@ -2,15 +2,20 @@
 //! then does is left to `topology`.
 
 use crate::client::credentials::Token;
-use crate::client::kubelet::{Fetch, Fetched, KubeletAccess, KubeletClient, Target};
-use crate::client::kubernetes::{ApiServer, Right};
+use crate::client::kubelet::{Asked, Deadline, Fetch, Fetched, KubeletClient, Target};
+use crate::client::kubernetes::{ApiServer, Right, Told};
 use crate::clock::Clock;
-use crate::model::inventory::NodeFacts;
+use crate::model::entity::Name;
+use crate::model::inventory::{Inventory, NodeFacts, PodName, Unusable};
 use crate::model::time::Window;
+use crate::model::{self, Set};
+use crate::rollup::node::{Answer, assemble, unknown_pods};
+use crate::rollup::oddity::{Oddity, oddities, skew};
 use crate::rollup::schedule::Schedule;
 use crate::sources::{Format, Source};
 use crate::telemetry::{chain, printable};
 use futures_util::StreamExt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +23,9 @@ use std::time::Duration;
 const AT_ONCE: usize = 32;
 /// How long the API server may take for one answer.
 const PATIENCE: Duration = Duration::from_secs(15);
+
+/// How long it may take to list all nodes and pods.
+const LISTING: Duration = Duration::from_secs(60);
 
 /// What is said, line by line, and whether anything was wrong.
 pub struct Report<'o> {
@@ -146,71 +154,148 @@ async fn kubelets(
             "kubelets are asked as nobody: the login has neither a token nor a client certificate that they would know",
         );
     }
-    let mut policy = source.nodes.clone();
-    policy.rule.loopback = api_server.is_loopback();
-    let nodes = api_server.nodes(&policy, source.node_selector.as_deref());
-    let nodes = match tokio::time::timeout(PATIENCE, nodes).await {
-        Ok(Ok(nodes)) => nodes,
-        Ok(Err(error)) => return report.wrong(&format!("nodes: {error}")),
-        Err(_) => return report.wrong(&format!("nodes: {}", api_server.silent(PATIENCE))),
-    };
-    if nodes.is_empty() {
-        report.wrong("nodes: there is none; look at nodeSelector");
+    let Some(inventory) = inventory(source, api_server, report).await else { return };
+    let none_is_left = inventory.nodes().all(|node| node.address.is_err());
+    if inventory.nodes().next().is_none() {
+        report.wrong(match source.node_selector {
+            Some(_) => "nodes: there is none; look at nodeSelector",
+            None => "nodes: there is none; look whether this is the API server that was meant",
+        });
     }
-    let timeout = source.kubelets.timeout.map_or(schedule.deadline(), |own| own.min(schedule.deadline()));
-    let asked = futures_util::stream::iter(nodes).map(|node| {
-        let (access, format, clock) = (access.clone(), source.format.clone(), clock.clone());
-        let token = api_server.token();
-        async move { kubelet(node, access, token, format, schedule, &clock, timeout).await }
+    let deadline = Deadline::new(&source.kubelets, schedule);
+    let asked = futures_util::stream::iter(inventory.nodes()).map(|node| {
+        let client = KubeletClient::new(access.clone(), api_server.token(), deadline.time);
+        let window = schedule.resolution().last_ended(clock.now());
+        let visit = Visit { source, client, inventory: &inventory, deadline, window, clock };
+        async move { (node.name.clone(), visit.run(node).await) }
     });
-    let mut answers: Vec<(String, Result<String, String>)> = asked.buffer_unordered(AT_ONCE).collect().await;
-    answers.sort();
-    for (node, answer) in answers {
-        match answer {
-            Ok(what) => report.ok(&format!("node {node}: {what}")),
-            Err(why) => report.wrong(&format!("node {node}: {why}")),
+    let mut answers: Vec<(Name, Found)> = asked.buffer_unordered(AT_ONCE).collect().await;
+    answers.sort_by(|(one, _), (other, _)| one.cmp(other));
+    for (node, found) in answers {
+        match found {
+            Found::Well(what) => report.ok(&format!("node {node}: {what}")),
+            // That is the node's own affair, as long as there are others.
+            Found::NotReady(why) if !none_is_left => report.note(&format!("node {node}: {why}")),
+            Found::Wrong(why) | Found::NotReady(why) => report.wrong(&format!("node {node}: {why}")),
+            Found::Odd(socket, oddities) => oddities.iter().for_each(|oddity| {
+                report.wrong(&format!("node {node}: {socket}: {}", oddity.advice()));
+            }),
         }
     }
 }
 
-/// Asks one kubelet as a scraper would. The node's name, and what it said or what is wrong.
-async fn kubelet(
-    node: NodeFacts,
-    access: KubeletAccess,
-    token: Arc<Token>,
-    format: Arc<dyn Format>,
-    schedule: Schedule,
-    clock: &Clock,
-    timeout: Duration,
-) -> (String, Result<String, String>) {
-    let name = node.name.to_string();
-    let address = match node.address {
-        Ok(address) => address,
-        Err(reason) => return (name, Err(reason.advice().to_owned())),
+/// What the API server tells of its nodes and their pods, by the watches that collecting follows. None where it does not
+/// tell of the nodes. Its pods only tell whose a kubelet's pods are; that they may be listed is asked before.
+async fn inventory(source: &Source, api_server: &ApiServer, report: &mut Report<'_>) -> Option<Inventory> {
+    let mut policy = source.nodes.clone();
+    policy.rule.loopback = api_server.is_loopback();
+    let mut told = api_server.watch(policy, source.node_selector.as_deref());
+    let mut inventory = Inventory::default();
+    let mut pods_fail = false;
+    let complete = async {
+        while !inventory.nodes_known() || !(inventory.pods_known() || pods_fail) {
+            match told.next().await? {
+                Told::Node(change) => inventory.node(change),
+                Told::Pod(change) => inventory.pod(change),
+                Told::Namespace(_) => {}
+                Told::Failed("nodes", why) | Told::Waits("nodes", why) => return Some(why),
+                Told::Failed(kind, _) | Told::Waits(kind, _) => pods_fail |= kind == "pods",
+                Told::Works(_) => {}
+            }
+        }
+        None
     };
-    let target = Target { name: node.name, address, port: node.port };
-    let shown = std::net::SocketAddr::new(address, node.port.unwrap_or(access.port));
-    let client = KubeletClient::new(access, token, timeout);
-    let window = schedule.resolution().last_ended(clock.now());
-    let mut format = format;
-    let began = clock.uptime();
-    let mut answer = client.fetch(&target, &format.question(window), timeout).await;
-    if let (true, Some(otherwise)) =
-        (answer.as_ref().is_err_and(|error| error.is_unknown()), format.otherwise())
-    {
-        format = otherwise;
-        answer = client.fetch(&target, &format.question(window), timeout).await;
+    match tokio::time::timeout(LISTING, complete).await {
+        Ok(Some(why)) => report.wrong(&format!("nodes: {why}")),
+        Err(_) if !inventory.nodes_known() => {
+            report.wrong("nodes: the API server lists them too slowly; look at its load");
+        }
+        _ => return Some(inventory),
     }
-    let Fetched { body, .. } = match answer {
-        Ok(fetched) => fetched,
-        Err(error) => return (name, Err(format!("{shown}: {}", error.advice()))),
-    };
-    let took = clock.uptime().saturating_sub(began).as_millis();
-    let (mut rows, mut broken) = (0, 0);
-    let told = format.read(&body, &mut |report| (rows, broken) = (report.rows().len(), report.broken_leaves));
-    match told {
-        Ok(()) if broken > 0 => (name, Err(format!("{shown}: numbers in its answer are broken: {broken}"))),
-        Ok(()) => (name, Ok(format!("{shown} answers {} bytes, {rows} rows, in {took} ms", body.len()))),
-        Err(error) => (name, Err(format!("{shown}: {}", error.advice(&body)))),
+    None
+}
+
+/// What was found out about a node.
+enum Found {
+    /// Its kubelet answers.
+    Well(String),
+    /// It is not ready.
+    NotReady(String),
+    /// It is not asked, or does not answer.
+    Wrong(String),
+    /// The kubelet there answers, and its answer is odd.
+    Odd(SocketAddr, Vec<Oddity>),
+}
+
+/// Asks one kubelet as a scraper would.
+struct Visit<'a> {
+    source: &'a Source,
+    client: KubeletClient,
+    inventory: &'a Inventory,
+    deadline: Deadline,
+    window: Window,
+    clock: &'a Clock,
+}
+
+impl Visit<'_> {
+    async fn run(&self, node: &NodeFacts) -> Found {
+        let address = match node.address {
+            Ok(address) => address,
+            Err(reason @ Unusable::NotReady) => return Found::NotReady(reason.advice()),
+            Err(reason) => return Found::Wrong(reason.advice()),
+        };
+        let target = Target { name: node.name.clone(), address, port: node.port };
+        let socket = SocketAddr::new(address, node.port.unwrap_or(self.source.kubelets.port));
+        let mut format = self.source.format.clone();
+        let began = self.clock.uptime();
+        let ask = |format: &dyn Format| {
+            self.client.fetch(&target, &format.question(self.window), self.deadline.time)
+        };
+        let mut answer = ask(&*format).await;
+        if let (true, Some(otherwise)) =
+            (answer.as_ref().is_err_and(|error| error.is_unknown()), format.otherwise())
+        {
+            format = otherwise;
+            answer = ask(&*format).await;
+        }
+        let Fetched { body, date } = match answer {
+            Ok(fetched) => fetched,
+            Err(error) => {
+                let options = &self.source.kubelets;
+                let asked = Asked { options, port: node.port, deadline: self.deadline };
+                return Found::Wrong(format!("{socket}: {}", error.advice(&asked)));
+            }
+        };
+        let took = self.clock.uptime().saturating_sub(began).as_millis();
+        let skew = date.map(|date| skew(date, self.clock.now()));
+        let (mut rows, mut odd) = (0, Vec::new());
+        let told = format.read(&body, &mut |report| {
+            rows = report.rows().len();
+            odd = self.judge(report, node, skew);
+        });
+        match told {
+            Ok(()) if !odd.is_empty() => Found::Odd(socket, odd),
+            Ok(()) => {
+                Found::Well(format!("{socket} answers {} bytes, {rows} rows, in {took} ms", body.len()))
+            }
+            Err(error) => Found::Wrong(format!("{socket}: {}", error.advice(&body))),
+        }
+    }
+
+    /// What is odd about a report. Pods that nobody knows are not: one look does not tell for how long.
+    fn judge(&self, report: &model::report::Report<'_>, node: &NodeFacts, skew: Option<i64>) -> Vec<Oddity> {
+        let Some(inventory) = self.inventory.of_node(&node.name).map(Arc::new) else { return Vec::new() };
+        let elsewhere = |pod: &PodName| self.inventory.node_of(pod).is_some_and(|home| *home != node.name);
+        let foreign: Set<PodName> = unknown_pods(report, &inventory).into_iter().filter(elsewhere).collect();
+        let answer = Answer {
+            report,
+            inventory: &inventory,
+            foreign: &foreign,
+            strangers: &Set::default(),
+            previous: None,
+            window: self.window,
+            scraped_at: self.clock.now(),
+        };
+        oddities(&answer, &assemble(&answer).tally, skew)
     }
 }

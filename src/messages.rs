@@ -7,6 +7,7 @@ use crate::model::time::{Timestamp, Window};
 use crate::rollup::block::Block;
 use crate::rollup::cluster::{Batch, Held};
 use crate::rollup::node::Tally;
+use crate::rollup::oddity::Oddity;
 use crate::rollup::query::{Answer, Query};
 use crate::rollup::queue::Ledger;
 use crate::rollup::sum::NamespaceSums;
@@ -27,12 +28,21 @@ pub struct Retired;
 
 /// Scraper → discovery: which of these pods are bound to another node?
 #[derive(Clone, Debug, Message)]
-#[rtype(result = "Vec<PodName>")]
+#[rtype(result = "Foreign")]
 pub struct WhichAreForeign {
     /// The node that reported them.
     pub node: Name,
     /// Pods that the scraper does not know.
     pub pods: Vec<PodName>,
+}
+
+/// Discovery → scraper: these are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Foreign {
+    /// Pods that are bound to another node.
+    pub pods: Vec<PodName>,
+    /// Whether all others are bound to no node: the API server's list of pods is known, and followed at the moment.
+    pub others_unknown: bool,
 }
 
 /// Discovery → aggregator: these nodes are scraped from now on, and this is what there is.
@@ -116,8 +126,10 @@ pub struct Took {
     pub duration: Duration,
     /// How many bytes it sent.
     pub bytes: usize,
-    /// When it sent them, by its own clock, in whole seconds.
-    pub date: Option<Timestamp>,
+    /// By how many seconds its clock is ahead of ours, where it told; negative where it is behind.
+    pub skew: Option<i64>,
+    /// What is odd about its answer.
+    pub oddities: Vec<Oddity>,
 }
 
 /// Scraper → aggregator: a node's turn is over.
@@ -202,8 +214,10 @@ pub struct NodeState {
     pub duration: Option<Duration>,
     /// How many bytes it had.
     pub bytes: Option<usize>,
-    /// By how many milliseconds its clock is ahead of ours, to a second or so; negative where it is behind.
-    pub skew_ms: Option<i64>,
+    /// By how many seconds its clock is ahead of ours; negative where it is behind, 0 where it is within two seconds.
+    pub skew: Option<i64>,
+    /// What is odd about its last answer, in words, and what to do about it. Empty where there was none.
+    pub notices: Vec<String>,
     /// Rates that could not be told of that answer, in the order of [`NoRate::ALL`](crate::rollup::rate::NoRate::ALL).
     pub withheld: [u64; crate::rollup::rate::NoRate::ALL.len()],
 }

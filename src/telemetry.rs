@@ -196,6 +196,7 @@ impl Telemetry {
         let dropped = [
             ("leaf", "broken", tally.broken_leaves),
             ("row", "foreign_pod", tally.foreign_rows),
+            ("row", "unknown_pod", tally.unknown_rows),
             ("row", "superseded", tally.superseded_rows),
             ("row", "over_limit", tally.rows_over_limit),
             ("value", "metric_over_limit", tally.metrics_over_limit),

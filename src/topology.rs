@@ -9,7 +9,7 @@ use crate::api::certificates::{Certificates, TlsError};
 use crate::api::limits::Limits;
 use crate::api::server::server;
 use crate::api::{Api, Settings};
-use crate::client::kubelet::{KubeletAccess, KubeletClient};
+use crate::client::kubelet::{Deadline, KubeletAccess, KubeletClient};
 use crate::client::kubernetes::{ApiServer, LoginError};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -28,6 +28,7 @@ use futures_util::future::join_all;
 use std::cell::Cell;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -189,11 +190,9 @@ pub async fn start_with(
     for ((at, source), (api_server, access)) in (0_u16..).zip(sources).zip(logins) {
         let mut nodes = source.nodes;
         nodes.rule.loopback = api_server.is_loopback();
-        let deadline =
-            source.kubelets.timeout.map_or(schedule.deadline(), |own| own.min(schedule.deadline()));
         let shared = Shared {
-            port: source.kubelets.port,
-            deadline,
+            deadline: Deadline::new(&source.kubelets, schedule),
+            kubelets: Arc::new(source.kubelets),
             cluster: ClusterId(at),
             cluster_name: source.name.clone(),
             format: source.format.clone(),

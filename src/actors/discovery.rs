@@ -3,7 +3,7 @@
 
 use crate::client::kubernetes::{Told, Trouble};
 use crate::clock::Clock;
-use crate::messages::{Assigned, Drain, InventoryChanged, Retired, Undiscovered, WhichAreForeign};
+use crate::messages::{Assigned, Drain, Foreign, InventoryChanged, Retired, Undiscovered, WhichAreForeign};
 use crate::model::Map;
 use crate::model::entity::{ClusterId, Name};
 use crate::model::inventory::{Inventory, NodeInventory, PodName, Unusable};
@@ -187,11 +187,11 @@ impl Discovery {
     fn tell_aggregator(&mut self) -> bool {
         let (nodes, pods, namespaces) = self.inventory.counts();
         let name: &str = &self.name;
-        let count = |reason| gauge(self.unusable.values().filter(|each| **each == reason).count());
+        let count = |label| gauge(self.unusable.values().filter(|each| each.as_label() == label).count());
         self.telemetry.nodes.of([name, "scraped"]).set(gauge(self.scrapers.len()));
         self.telemetry.nodes.of([name, "known"]).set(gauge(nodes));
-        for reason in Unusable::ALL {
-            self.telemetry.nodes.of([name, reason.as_label()]).set(count(reason));
+        for reason in Unusable::LABELS {
+            self.telemetry.nodes.of([name, reason]).set(count(reason));
         }
         self.telemetry.pods.of([name]).set(gauge(pods));
         self.telemetry.namespaces.of([name]).set(gauge(namespaces));
@@ -277,7 +277,8 @@ impl Handler<WhichAreForeign> for Discovery {
 
     fn handle(&mut self, ask: WhichAreForeign, _: &mut Context<Self>) -> Self::Result {
         let foreign = |pod: &PodName| self.inventory.node_of(pod).is_some_and(|node| *node != ask.node);
-        MessageResult(ask.pods.into_iter().filter(foreign).collect())
+        let others_unknown = self.inventory.pods_known() && !self.failing.contains_key("pods");
+        MessageResult(Foreign { pods: ask.pods.into_iter().filter(foreign).collect(), others_unknown })
     }
 }
 

@@ -284,7 +284,7 @@ fn schemas() -> Value {
     let node = json!({
         "name": text, "address": maybe("string"), "outcome": text, "why": maybe("string"),
         "lastAnswerAgeSeconds": maybe("number"), "durationSeconds": maybe("number"), "bytes": maybe("integer"),
-        "clockSkewSeconds": maybe("number"), "ratesWithheld": mapped(count.clone()),
+        "clockSkewSeconds": maybe("integer"), "notices": list(text.clone()), "ratesWithheld": mapped(count.clone()),
     });
     let cluster = json!({
         "name": text, "discovered": { "type": "boolean" }, "nodesScraped": count, "nodesUnusable": count,

@@ -46,7 +46,8 @@ struct Node {
     last_answer_age_seconds: Option<f64>,
     duration_seconds: Option<f64>,
     bytes: Option<usize>,
-    clock_skew_seconds: Option<f64>,
+    clock_skew_seconds: Option<i64>,
+    notices: Vec<String>,
     rates_withheld: BTreeMap<&'static str, u64>,
 }
 
@@ -132,10 +133,8 @@ fn node(state: &NodeState) -> Node {
         last_answer_age_seconds: state.age.map(|age| age.as_secs_f64()),
         duration_seconds: state.duration.map(|duration| duration.as_secs_f64()),
         bytes: state.bytes,
-        clock_skew_seconds: state
-            .skew_ms
-            .and_then(|skew| i32::try_from(skew).ok())
-            .map(|skew| f64::from(skew) / 1e3),
+        clock_skew_seconds: state.skew,
+        notices: state.notices.clone(),
         rates_withheld: withheld.map(|(reason, count)| (reason.as_label(), count)).collect(),
     }
 }

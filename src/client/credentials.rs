@@ -11,7 +11,7 @@ use std::time::Duration;
 /// before it expires, and Kubernetes' own clients reread it every minute.
 const REREAD: Duration = Duration::from_secs(60);
 
-/// So many characters of a secret give it away: fewer are a word like any other.
+/// So many characters of a secret give it away: fewer are a word like any other, and no secret.
 const TELLING: usize = 8;
 
 /// A secret text. It has no way to be printed; what needs it says so by [`Secret::reveal`].
@@ -31,8 +31,9 @@ impl Secret {
 
     /// A text of somebody who was told the secret, without it: also where only its beginning is left.
     pub fn hide_in(&self, text: &str) -> String {
-        let Some(begins) = self.0.char_indices().nth(TELLING).and_then(|(at, _)| self.0.get(..at)) else {
-            return if self.0.is_empty() { text.to_owned() } else { text.replace(&self.0, "…") };
+        let telling = self.0.char_indices().nth(TELLING - 1);
+        let Some(begins) = telling.and_then(|(at, last)| self.0.get(..at + last.len_utf8())) else {
+            return text.to_owned();
         };
         let mut out = String::with_capacity(text.len());
         let mut rest = text;

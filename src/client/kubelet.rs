@@ -2,7 +2,8 @@
 //! body. What the body says is left to `sources`.
 
 use super::credentials::{Secret, Token};
-use crate::messages::Missed;
+pub use super::fetch_error::{Asked, Bound, Deadline, FetchError};
+use super::verifier::host_of;
 use crate::model::entity::Name;
 use crate::model::time::Timestamp;
 use crate::telemetry::printable;
@@ -10,7 +11,6 @@ use actix_web::http::header;
 use awc::error::{ConnectError, SendRequestError};
 use futures_util::StreamExt;
 use futures_util::future::LocalBoxFuture;
-use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,135 +20,6 @@ use std::time::Duration;
 pub const MAX_BODY: usize = 16 << 20;
 /// How much of an answer that is no success is shown.
 const SHOWN: usize = 200;
-
-/// Why a kubelet gave no answer.
-#[derive(Debug, thiserror::Error)]
-pub enum FetchError {
-    /// No connection, or none that the other side speaks HTTP on.
-    #[error("no connection: {0}")]
-    Unreachable(String),
-    /// No whole answer in time.
-    #[error("no whole answer within {}", humantime::format_duration(*.0))]
-    Timeout(Duration),
-    /// Another status than 200.
-    #[error("status {status}: {text}")]
-    Status {
-        /// The status.
-        status: u16,
-        /// The beginning of the body.
-        text: String,
-    },
-    /// The connection broke in the middle of the answer.
-    #[error("the answer was cut off: {0}")]
-    CutOff(String),
-    /// The answer is larger than the limit.
-    #[error("the answer is larger than {0} bytes")]
-    TooLarge(usize),
-}
-
-impl FetchError {
-    /// What to do about it. None where nothing is known that would help.
-    pub fn fix(&self) -> Option<Cow<'static, str>> {
-        if let Self::Status { status: 403, text } = self {
-            return Some(missing_right(text).into());
-        }
-        self.known_fix().map(Cow::Borrowed)
-    }
-
-    fn known_fix(&self) -> Option<&'static str> {
-        let said = self.to_string().to_lowercase();
-        let says = |words: &[&str]| words.iter().any(|word| said.contains(word));
-        match self {
-            Self::Unreachable(_) | Self::CutOff(_)
-                if says(&["unknownissuer", "unknown issuer", "badsignature"]) =>
-            {
-                Some("name the kubelets' CA by kubeletCA, or give kubeletInsecure=true")
-            }
-            Self::Unreachable(_) | Self::CutOff(_) if says(&["not valid for name", "notvalidforname"]) => {
-                Some(
-                    "give kubeletServerName=node if the certificate is for the node's name, have kubelets' serving \
-                 certificates signed with their addresses, or give kubeletInsecure=true",
-                )
-            }
-            Self::Unreachable(_) | Self::CutOff(_) if says(&["expired", "notvalidyet"]) => {
-                Some("renew the kubelet's serving certificate, or set this machine's clock")
-            }
-            Self::Unreachable(_) | Self::CutOff(_)
-                if says(&["certificaterequired", "certificate required"]) =>
-            {
-                Some("the kubelet asks for a client certificate: give kubeletCert and kubeletKey")
-            }
-            Self::Unreachable(_) | Self::CutOff(_)
-                if says(&["corruptmessage", "corrupt message", "invalidcontenttype"]) =>
-            {
-                Some(
-                    "the port does not speak TLS: give kubeletHttps=false, or the kubelet's TLS port by kubeletPort",
-                )
-            }
-            Self::Unreachable(_) if says(&["refused"]) => Some(
-                "nothing listens there: kubelets of today listen on 10250 with TLS, so give \
-                 kubeletHttps=true&kubeletPort=10250",
-            ),
-            Self::Unreachable(_) => {
-                Some("look for a firewall, a network policy, or another kubeletAddressTypes")
-            }
-            Self::Timeout(_) => {
-                Some("look for a firewall or an overloaded node, or raise the resolution or kubeletTimeout")
-            }
-            Self::Status { status: 400, .. } if says(&["https"]) => {
-                Some("the port speaks TLS: give kubeletHttps=true, and kubeletPort=10250 if it is that one")
-            }
-            Self::Status { status: 401, .. } => Some(
-                "the kubelet does not know the token: run it with --authentication-token-webhook=true, or see that \
-                 the token is of this cluster and not expired",
-            ),
-            Self::Status { status: 404, .. } => {
-                Some("no kubelet, or one without this API: look at kubeletPort")
-            }
-            Self::TooLarge(_) => Some("raise kubeletMaxBody"),
-            Self::CutOff(_) => {
-                Some("look at the kubelet's log, or for a proxy in between that cuts connections")
-            }
-            Self::Status { status: 300..=399, .. } => Some(
-                "redirects are not followed, for the token would go along: give the kubelet's own port and scheme",
-            ),
-            Self::Status { status: 500.., .. } => Some("look at the kubelet's log on that node"),
-            Self::Status { .. } => None,
-        }
-    }
-
-    /// Whether the kubelet does not know the question.
-    pub const fn is_unknown(&self) -> bool {
-        matches!(self, Self::Status { status: 404, .. })
-    }
-
-    /// The error with what to do about it.
-    pub fn advice(&self) -> String {
-        self.fix().map_or_else(|| self.to_string(), |fix| format!("{self}; {fix}"))
-    }
-
-    /// What is counted.
-    pub const fn missed(&self) -> Missed {
-        match self {
-            Self::Unreachable(_) => Missed::Unreachable,
-            Self::Timeout(_) => Missed::Timeout,
-            Self::Status { status: 401 | 403, .. } => Missed::Unauthorized,
-            Self::Status { .. } => Missed::Status,
-            Self::CutOff(_) => Missed::CutOff,
-            Self::TooLarge(_) => Missed::TooLarge,
-        }
-    }
-}
-
-/// The rule that a kubelet's 403 asks for: it names the verb (`Forbidden (user=…, verb=get, …)`).
-fn missing_right(said: &str) -> String {
-    let verbs = ["get", "create"].into_iter().find(|verb| said.contains(&format!("verb={verb},")));
-    format!(
-        "the service account may not read it: add to its ClusterRole {{apiGroups: [\"\"], resources: [nodes/stats], verbs: \
-         [{}]}}",
-        verbs.unwrap_or("get, create")
-    )
-}
 
 /// What a kubelet is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -216,7 +87,7 @@ pub struct KubeletAccess {
     pub port: u16,
     /// What TLS is spoken with; None for plain HTTP.
     pub tls: Option<Arc<rustls::ClientConfig>>,
-    /// Whether certificates must be for the node's name. IPv6 addresses, which the client cannot verify, always are.
+    /// Whether certificates must be for the node's name.
     pub by_name: bool,
     /// Whether the bearer token is sent: never over plain HTTP, nor to a kubelet that is not verified unless the URI
     /// says that none is to be.
@@ -256,12 +127,22 @@ impl Fetch for KubeletClient {
     fn fetch(&self, target: &Target, question: &Question, deadline: Duration) -> Fetching {
         let socket = SocketAddr::new(target.address, target.port.unwrap_or(self.access.port));
         let secure = self.access.tls.is_some();
-        let by_name = secure && (self.access.by_name || target.address.is_ipv6());
-        let host = if by_name { format!("{}:{}", target.name, socket.port()) } else { socket.to_string() };
+        let host = match target.address {
+            _ if secure && self.access.by_name => target.name.to_string(),
+            IpAddr::V6(address) if secure => host_of(address),
+            IpAddr::V6(address) => format!("[{address}]"),
+            IpAddr::V4(address) => address.to_string(),
+        };
         let scheme = if secure { "https" } else { "http" };
         let ask = Ask {
             client: self.client.clone(),
-            url: format!("{scheme}://{host}{}", question.path),
+            url: format!("{scheme}://{host}:{}{}", socket.port(), question.path),
+            // Whatever stands in the URL: the node's name, or else the address.
+            host: if self.access.by_name {
+                format!("{}:{}", target.name, socket.port())
+            } else {
+                socket.to_string()
+            },
             socket,
             json: question.json.clone(),
             token: self.token.clone(),
@@ -278,6 +159,7 @@ impl Fetch for KubeletClient {
 struct Ask {
     client: awc::Client,
     url: String,
+    host: String,
     socket: SocketAddr,
     json: Option<String>,
     token: Arc<Token>,
@@ -308,6 +190,7 @@ impl Ask {
             if self.json.is_some() { self.client.post(&self.url) } else { self.client.get(&self.url) };
         let mut request = request
             .address(self.socket)
+            .insert_header((header::HOST, self.host.clone()))
             .insert_header((header::USER_AGENT, concat!("heapster/", env!("CARGO_PKG_VERSION"))))
             .insert_header((header::ACCEPT, "application/json"));
         if let Some(secret) = token {

@@ -11,6 +11,7 @@ use super::login::{certificates, configure, set_insecure, take_token, trust_noth
 pub use super::plugin::PluginError;
 pub use super::trouble::Trouble;
 use super::trouble::{CONNECT, Question, Way};
+use super::verifier::Verifier;
 use crate::clock::Clock;
 use crate::model::address::NodePolicy;
 use crate::model::inventory::{Change, NamespaceFacts, NodeFacts, PodFacts};
@@ -238,6 +239,13 @@ impl ApiServer {
             let mut tls =
                 config.rustls_client_config().map_err(|error| LoginError::Client(Box::new(error)))?;
             tls.alpn_protocols.clear();
+            let roots = config.root_cert.as_deref().unwrap_or_default();
+            let verifier = Verifier::new(roots, config.root_cert_file.clone(), options.by_name);
+            if let Some(verifier) = verifier.filter(|_| !config.accept_invalid_certs) {
+                tls.dangerous().set_certificate_verifier(Arc::new(verifier));
+            }
+            // Of an address nothing is sent, nor of what stands for one.
+            tls.enable_sni = options.by_name;
             Some(tls.into())
         } else {
             None
@@ -319,22 +327,6 @@ impl ApiServer {
         let review = reviews.create(&kube::api::PostParams::default(), &review).await;
         let review = review.map_err(|error| self.trouble(Question::Rights, &error))?;
         Ok(review.status.is_some_and(|status| status.allowed))
-    }
-
-    /// Its nodes, listed once.
-    ///
-    /// # Errors
-    /// When it does not list them.
-    pub async fn nodes(
-        &self,
-        policy: &NodePolicy,
-        node_selector: Option<&str>,
-    ) -> Result<Vec<NodeFacts>, Trouble> {
-        let all = kube::api::ListParams::default();
-        let chosen = node_selector.map_or_else(|| all.clone(), |selector| all.clone().labels(selector));
-        let nodes = kube::Api::<ApiNode>::all(self.client.clone()).list(&chosen).await;
-        let nodes = nodes.map_err(|error| self.trouble(Question::Objects, &error))?;
-        Ok(nodes.items.iter().filter_map(|node| node.facts_by(policy)).collect())
     }
 
     /// Everything that the watches of nodes, pods and namespaces tell, for ever: a watch that fails begins anew, with

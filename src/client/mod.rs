@@ -2,6 +2,7 @@
 
 mod bearer;
 pub mod credentials;
+mod fetch_error;
 pub mod following;
 mod foreign;
 pub mod kubelet;
@@ -10,3 +11,4 @@ mod login;
 mod plugin;
 pub mod post;
 mod trouble;
+mod verifier;

@@ -112,6 +112,7 @@ pub fn command(sources: &str, sinks: &str) -> Command {
         "Tries everything that collecting needs, once: API server, rights, each kubelet. Says what is wrong and what to \
          do; exit code 1 if anything is",
     );
+    let doctor = doctor.after_help(format!("Sources:\n{sources}"));
     let obsolete = |flag: &Obsolete| {
         let value = Arg::new(flag.name).long(flag.name).hide(true).action(ArgAction::Append);
         if flag.switch { as_switch(value) } else { value.allow_hyphen_values(true) }

@@ -3,6 +3,7 @@
 
 use super::entity::{Labels, Name};
 use super::time::Timestamp;
+pub use super::unusable::Unusable;
 use super::{Map, Set};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -17,43 +18,6 @@ pub struct Resources {
     pub memory: Option<u64>,
     /// Bytes.
     pub ephemeral_storage: Option<u64>,
-}
-
-/// Why a node is not scraped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Unusable {
-    /// Its condition Ready is there and not True.
-    NotReady,
-    /// No address of it can be used.
-    NoAddress,
-    /// Its address is one that must not be asked.
-    RefusedAddress,
-}
-
-impl Unusable {
-    /// Every reason.
-    pub const ALL: [Unusable; 3] = [Self::NotReady, Self::NoAddress, Self::RefusedAddress];
-
-    /// The reason in words, and what to do about it.
-    pub const fn advice(self) -> &'static str {
-        match self {
-            Self::NotReady => "its condition Ready is not True; look at kubectl describe node",
-            Self::NoAddress => "none of its addresses is an IP of a type in kubeletAddressTypes",
-            Self::RefusedAddress => {
-                "its address must not be asked: link-local, multicast, unspecified and metadata addresses never are, others once \
-                 allowedAddresses names their network"
-            }
-        }
-    }
-
-    /// The reason as a label of `/metrics`.
-    pub const fn as_label(self) -> &'static str {
-        match self {
-            Self::NotReady => "not_ready",
-            Self::NoAddress => "no_address",
-            Self::RefusedAddress => "refused_address",
-        }
-    }
 }
 
 /// A node.
@@ -359,6 +323,11 @@ impl Inventory {
     /// Whether the nodes were listed once.
     pub fn nodes_known(&self) -> bool {
         self.nodes.is_complete()
+    }
+
+    /// Whether the pods were listed once.
+    pub fn pods_known(&self) -> bool {
+        self.pods.is_complete()
     }
 
     /// Has these nodes count as changed once more.

@@ -8,6 +8,7 @@ pub mod metric;
 pub mod report;
 pub mod selector;
 pub mod time;
+pub mod unusable;
 pub mod usage;
 
 /// A hash map with the hasher that the whole project uses: fast, and seeded anew in every process.

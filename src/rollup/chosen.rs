@@ -40,6 +40,9 @@ pub(super) fn choose<'a>(answer: &Answer<'a>, tally: &mut Tally) -> Vec<Chosen<'
     let is_foreign = |subject: Subject<'_>| {
         !answer.foreign.is_empty() && subject.pod().is_some_and(|pod| answer.foreign.contains(&pod))
     };
+    let is_stranger = |subject: Subject<'_>| {
+        !answer.strangers.is_empty() && subject.pod().is_some_and(|pod| answer.strangers.contains(&pod))
+    };
     let mut chosen: Vec<Chosen<'a>> = Vec::with_capacity(report.rows().len() + 8);
     // The parts of a subject follow it: most rows are judged as the row before.
     let mut judged: Option<(Subject<'_>, Option<usize>)> = None;
@@ -51,6 +54,8 @@ pub(super) fn choose<'a>(answer: &Answer<'a>, tally: &mut Tally) -> Vec<Chosen<'
         judged = Some((row.subject, best));
         if is_foreign(row.subject) {
             tally.foreign_rows += 1;
+        } else if is_stranger(row.subject) {
+            tally.unknown_rows += 1;
         } else if best.is_some_and(|best| best != run) {
             tally.superseded_rows += 1;
         } else if chosen.len() >= MAX_ROWS {
@@ -59,8 +64,8 @@ pub(super) fn choose<'a>(answer: &Answer<'a>, tally: &mut Tally) -> Vec<Chosen<'
             chosen.push(Chosen { subject: row.subject, part: row.part, source: Some(source) });
         }
     }
-    let pods: Set<(&str, &str)> =
-        newest.keys().filter(|subject| !is_foreign(**subject)).filter_map(|subject| subject.pod()).collect();
+    let counted = newest.keys().filter(|subject| !is_foreign(**subject) && !is_stranger(**subject));
+    let pods: Set<(&str, &str)> = counted.filter_map(|subject| subject.pod()).collect();
     let mut add = |subject| chosen.push(Chosen { subject, part: Part::Whole, source: None });
     for (namespace, name) in pods {
         if !newest.contains_key(&Subject::Pod(namespace, name)) {

@@ -28,6 +28,8 @@ pub struct Answer<'a> {
     pub inventory: &'a Arc<NodeInventory>,
     /// Pods that are bound to other nodes, of those that [`unknown_pods`] named.
     pub foreign: &'a Set<PodName>,
+    /// Pods that the API server does not know, of the same, and that do not count any more.
+    pub strangers: &'a Set<PodName>,
     /// The block of the last answer, which rates are made against.
     pub previous: Option<&'a Block>,
     /// The window that the answer is for.
@@ -43,6 +45,8 @@ pub struct Tally {
     pub broken_leaves: u64,
     /// Rows of pods bound to another node.
     pub foreign_rows: u64,
+    /// Rows of pods that the API server does not know.
+    pub unknown_rows: u64,
     /// Rows of an older run of an entity that was reported twice.
     pub superseded_rows: u64,
     /// Rows above [`MAX_ROWS`].
@@ -66,8 +70,8 @@ pub struct Assembled {
     pub tally: Tally,
 }
 
-/// Pods in the report that the inventory does not bind to the node. They count unless another node has them: the
-/// watch lags behind the kubelet.
+/// Pods in the report that the inventory does not bind to the node. They count unless another node has them, for a while:
+/// the watch lags behind the kubelet.
 pub fn unknown_pods(report: &Report<'_>, inventory: &NodeInventory) -> Vec<PodName> {
     // The parts of a subject follow it.
     let mut pods: Vec<(&str, &str)> = report.rows().iter().filter_map(|row| row.subject.pod()).collect();

@@ -3,8 +3,6 @@
 use crate::model::time::{Resolution, Timestamp, Window};
 use std::time::Duration;
 
-/// The longest that one scrape may take.
-const LONGEST_SCRAPE: Duration = Duration::from_secs(10);
 /// The longest over which the first scrapes after a start are spread.
 const LONGEST_START: Duration = Duration::from_secs(2);
 
@@ -15,6 +13,9 @@ pub struct Schedule {
 }
 
 impl Schedule {
+    /// The longest that one scrape may take.
+    pub const LONGEST_SCRAPE: Duration = Duration::from_secs(10);
+
     /// The timetable of this resolution.
     pub const fn new(resolution: Resolution) -> Self {
         Self { resolution }
@@ -49,7 +50,7 @@ impl Schedule {
 
     /// How long one scrape may take in all, body included.
     pub fn deadline(self) -> Duration {
-        LONGEST_SCRAPE.min(self.half().saturating_sub(self.margin()))
+        Self::LONGEST_SCRAPE.min(self.half().saturating_sub(self.margin()))
     }
 
     /// The instant at which a window is closed although not every node has answered.

@@ -6,8 +6,7 @@ use crate::client::kubelet::{KubeletOptions, MAX_BODY};
 use crate::client::kubernetes::Login;
 use crate::config::options::OptionLine;
 use crate::config::uri::{Uri, UriError};
-use crate::model::address::AddressRule;
-use crate::model::address::NodePolicy;
+use crate::model::address::{AddressRule, Network, NodePolicy};
 use crate::model::selector::Selector;
 use crate::wire::quantity;
 use std::path::PathBuf;
@@ -72,6 +71,9 @@ pub const OPTIONS: &[OptionLine] = &[
     },
     OptionLine { name: "kubeletMaxBody", default: "16Mi", about: "most bytes of one answer" },
 ];
+
+/// The most that `kubeletMaxBody` may be: one answer at a time for each node is held in memory.
+const LARGEST_BODY: usize = 1 << 30;
 
 /// Types of addresses that a node has (core/v1 `NodeAddressType`, and that of Kubernetes 1.0 to 1.6).
 const ADDRESS_TYPES: [&str; 6] =
@@ -148,22 +150,28 @@ fn kubelets(uri: &Uri) -> Result<KubeletOptions, UriError> {
     let max_body = match uri.text("kubeletMaxBody") {
         None => MAX_BODY,
         Some(text) => match quantity::units(text).map(usize::try_from) {
-            Some(Ok(bytes)) if bytes >= 1_024 => bytes,
+            Some(Ok(bytes)) if (1_024..=LARGEST_BODY).contains(&bytes) => bytes,
             _ => {
                 return Err(uri.bad_option(
                     "kubeletMaxBody",
                     text,
-                    "is no size: give one from 1Ki on, such as 16Mi",
+                    "is no size: give one from 1Ki to 1Gi, such as 16Mi",
                 ));
             }
         },
     };
+    let (insecure, ca) = (uri.flag("kubeletInsecure", false)?, uri.text("kubeletCA").map(PathBuf::from));
+    if insecure && ca.is_some() {
+        return Err(uri.incomplete(
+            "kubeletInsecure=true trusts any certificate, kubeletCA only those of that CA; give one of them",
+        ));
+    }
     Ok(KubeletOptions {
         port: uri.port("kubeletPort", 10_255)?,
         https: uri.flag("kubeletHttps", false)?,
         by_name,
-        insecure: uri.flag("kubeletInsecure", false)?,
-        ca: uri.text("kubeletCA").map(PathBuf::from),
+        insecure,
+        ca,
         identity,
         timeout,
         max_body,
@@ -176,7 +184,15 @@ fn nodes(uri: &Uri) -> Result<NodePolicy, UriError> {
     let default = NodePolicy::default();
     let allowed = list("allowedAddresses").into_iter().flatten().map(|text| {
         let problem = "is no list of networks: give one such as 10.0.0.0/8,fd00::/8";
-        text.parse().map_err(|_| uri.bad_option("allowedAddresses", &text, problem))
+        let network: Network =
+            text.parse().map_err(|_| uri.bad_option("allowedAddresses", &text, problem))?;
+        match network.never() {
+            None => Ok(network),
+            Some(_) => {
+                let problem = "has only addresses that are never asked: leave it out";
+                Err(uri.bad_option("allowedAddresses", &text, problem))
+            }
+        }
     });
     let address_types: Vec<String> =
         list("kubeletAddressTypes").map_or(default.address_types, Iterator::collect);

@@ -76,13 +76,14 @@ pub struct Undecodable {
 impl Undecodable {
     /// The reason, and what to do about it.
     pub fn advice(&self, body: &[u8]) -> String {
-        let html = body.trim_ascii_start().starts_with(b"<");
-        let fix = if html {
-            "; it is HTML: another server than a kubelet listens there, look at kubeletPort"
+        let fix = if body.trim_ascii_start().starts_with(b"<") {
+            "it is HTML: another server than a kubelet listens there, look at kubeletPort"
+        } else if self.cut_off {
+            "look at the kubelet's log, or for a proxy in between that cuts connections"
         } else {
-            ""
+            "no kubelet says that: look at kubeletPort, or for a proxy in between"
         };
-        format!("{self}{fix}")
+        format!("{self}; {fix}")
     }
 }
 

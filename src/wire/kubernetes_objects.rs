@@ -240,7 +240,10 @@ fn usable_address<'a>(
         of_kind.filter_map(|address| address.address.get()?.parse::<IpAddr>().ok()).last()
     };
     let address = policy.address_types.iter().find_map(last).ok_or(Unusable::NoAddress)?;
-    if policy.rule.allows(address) { Ok(address) } else { Err(Unusable::RefusedAddress) }
+    match policy.rule.judge(address) {
+        Ok(()) => Ok(address),
+        Err(refusal) => Err(Unusable::RefusedAddress(address, refusal)),
+    }
 }
 
 impl ApiPod {

@@ -4,15 +4,16 @@ use crate::actors_probe::{Kept, probe};
 use crate::handmade::{T0, grid, inventory, node, pod, window};
 use actix::prelude::*;
 use heapster::actors::scraper::{Scraper, Shared};
-use heapster::client::kubelet::{Fetch, FetchError, Fetched, Fetching, Question, Target};
+use heapster::client::kubelet::{Bound, Deadline, Fetch, FetchError, Fetched, Fetching, Question, Target};
 use heapster::clock::Clock;
-use heapster::messages::{Drain, Missed, Retired, Scraped, WhichAreForeign};
+use heapster::config::uri::Uri;
+use heapster::messages::{Drain, Foreign, Missed, Retired, Scraped, WhichAreForeign};
 use heapster::model::entity::ClusterId;
 use heapster::model::inventory::PodName;
 use heapster::model::report::Report;
 use heapster::model::time::Window;
 use heapster::rollup::schedule::Schedule;
-use heapster::sources::{Format, Undecodable};
+use heapster::sources::{self, Format, Undecodable};
 use heapster::telemetry::Telemetry;
 use std::cell::RefCell;
 use std::net::IpAddr;
@@ -21,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// What a kubelet says: a body, or a failure.
-type Says = Result<&'static str, fn() -> FetchError>;
+pub type Says = Result<&'static str, fn() -> FetchError>;
 
 /// A kubelet that takes some time and then says this, or fails.
 struct FakeKubelet {
@@ -59,31 +60,39 @@ const SUMMARY: &str = r#"{"node":{"nodeName":"n1","memory":{"usageBytes":7}},
     "pods":[{"podRef":{"namespace":"shop","name":"mine"},"memory":{"usageBytes":5}},
             {"podRef":{"namespace":"shop","name":"theirs"},"memory":{"usageBytes":100}}]}"#;
 
-struct Bench {
-    clock: Clock,
-    telemetry: Telemetry,
-    scraper: Addr<Scraper>,
-    scraped: Kept<Scraped>,
+pub struct Bench {
+    pub clock: Clock,
+    pub telemetry: Telemetry,
+    pub scraper: Addr<Scraper>,
+    pub scraped: Kept<Scraped>,
     asked: Rc<RefCell<Vec<IpAddr>>>,
 }
 
 /// A scraper of `n1` in front of a fake kubelet, 7 s after the end of a window.
 fn scraper(takes: Duration, says: Says) -> Bench {
+    scraper_beside(takes, says, |ask| {
+        let theirs = |pod: &&PodName| &*pod.name == "theirs";
+        Foreign { pods: ask.pods.iter().filter(theirs).cloned().collect(), others_unknown: true }
+    })
+}
+
+/// The same beside a discovery that answers so.
+pub fn scraper_beside(takes: Duration, says: Says, foreign: fn(&WhichAreForeign) -> Foreign) -> Bench {
     tokio::time::pause();
     let clock = Clock::starting_at(T0.after(Duration::from_secs(7)));
     let telemetry = Telemetry::new();
     let (aggregator, scraped) = probe(&clock, |_: &Scraped| ());
-    let (discovery, _) = probe(&clock, |ask: &WhichAreForeign| {
-        ask.pods.iter().filter(|pod| &*pod.name == "theirs").cloned().collect::<Vec<PodName>>()
-    });
+    let (discovery, _) = probe(&clock, foreign);
     let asked = Rc::new(RefCell::new(Vec::new()));
+    let source = Uri::parse("kubernetes.summary_api:''", &|_| None).unwrap();
+    let kubelets = sources::build(&[source]).unwrap().remove(0).kubelets;
     let shared = Shared {
         cluster: ClusterId(0),
         cluster_name: "here".into(),
         format: Arc::new(Fragile),
         schedule: Schedule::new(grid()),
-        deadline: Schedule::new(grid()).deadline(),
-        port: 10_255,
+        deadline: Deadline { time: Schedule::new(grid()).deadline(), bound: Bound::Longest },
+        kubelets: Arc::new(kubelets),
         clock: clock.clone(),
         telemetry: telemetry.clone(),
         aggregator,

@@ -131,8 +131,15 @@ async fn discovery_keeps_one_scraper_for_each_usable_node() {
         PodName { namespace: "shop".into(), name: "new".into() },
     ];
     let foreign = discovery.send(WhichAreForeign { node: "n1".into(), pods: pods.clone() }).await.unwrap();
-    assert_eq!(foreign, pods[..1]);
-    assert_eq!(discovery.send(WhichAreForeign { node: "n2".into(), pods }).await.unwrap(), []);
+    assert_eq!(foreign, Foreign { pods: pods[..1].to_vec(), others_unknown: true });
+    let ask = WhichAreForeign { node: "n2".into(), pods };
+    let none = Foreign { pods: Vec::new(), others_unknown: true };
+    assert_eq!(discovery.send(ask.clone()).await.unwrap(), none);
+    // While the pods are not followed, nobody can say that there is none of a name.
+    assert!(step(vec![Told::Failed("pods", Trouble::new("gone", "look for it"))]).await.is_empty());
+    assert!(!discovery.send(ask.clone()).await.unwrap().others_unknown);
+    step(vec![Told::Works("pods")]).await;
+    assert_eq!(discovery.send(ask).await.unwrap(), none);
     discovery.send(Drain).await.unwrap();
 }
 
@@ -173,7 +180,8 @@ async fn the_aggregator_closes_a_window_without_the_node_that_is_silent() {
         tally: made.tally,
         duration: Duration::ZERO,
         bytes: 1,
-        date: None,
+        skew: None,
+        oddities: Vec::new(),
     };
     let send = |node: &str, outcome| Scraped {
         cluster: ClusterId(0),

@@ -1,18 +1,11 @@
-//! Which addresses kubelets are asked at, and every option of a source with values that are taken and values that are
-//! not.
+//! Which addresses kubelets are asked at, and which never. The options that say so are left to `source_options`.
 
-use heapster::client::kubelet::{KubeletOptions, MAX_BODY};
-use heapster::client::kubernetes::Login;
-use heapster::config::uri::Uri;
-use heapster::model::address::{AddressRule, BadNetwork, Network, NodePolicy};
+use heapster::model::address::{AddressRule, BadNetwork, NEVER, Network, NodePolicy, Refusal};
 use heapster::model::inventory::{NodeFacts, Unusable};
-use heapster::sources::{self, Source};
 use heapster::wire::kubernetes_objects::ApiNode;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::path::PathBuf;
-use std::time::Duration;
 
 fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
@@ -32,6 +25,8 @@ fn networks_are_read_and_shown() {
         ("fd00::/8", "fd00::/8"),
         ("::/0", "::/0"),
         ("fd00::1", "fd00::1/128"),
+        ("::ffff:10.0.0.0/104", "10.0.0.0/8"),
+        ("::ffff:10.0.0.1", "10.0.0.1/32"),
     ] {
         assert_eq!(network(text).to_string(), shown);
         assert_eq!(network(shown), network(text));
@@ -105,7 +100,7 @@ proptest! {
         let allowed = if narrow { vec![network("64.0.0.0/2")] } else { Vec::new() };
         let rule = AddressRule { allowed, loopback };
         let v4 = Ipv4Addr::from(v4);
-        prop_assert_eq!(rule.allows(v4.to_ipv6_mapped().into()), rule.allows(v4.into()));
+        prop_assert_eq!(rule.judge(v4.to_ipv6_mapped().into()), rule.judge(v4.into()));
     }
 }
 
@@ -127,6 +122,20 @@ fn some_addresses_are_never_asked() {
         "255.255.255.255",
         "::ffff:169.254.169.254",
         "::ffff:0.0.0.0",
+        "0.1.2.3",
+        "192.0.0.192",
+        "240.0.0.1",
+        "fd20:ce::254",
+        "fd00:ec2::23",
+        "fd00:c1::a9fe:a9fe",
+        // IPv4 written as IPv6: NAT64 twice, 6to4, Teredo, and the form of old.
+        "64:ff9b::a9fe:a9fe",
+        "64:ff9b:1::a9fe:a9fe",
+        "64:ff9b::7f00:1",
+        "2002:a9fe:a9fe::1",
+        "2001:0:4136:e378:8000:63bf:5601:5601",
+        "::a9fe:a9fe",
+        "::7f09:1",
     ];
     let rules = [
         AddressRule::default(),
@@ -135,7 +144,8 @@ fn some_addresses_are_never_asked() {
         AddressRule { allowed: never.map(network).to_vec(), loopback: false },
     ];
     for address in never {
-        assert!(rules.iter().all(|rule| !rule.allows(ip(address))), "{address}");
+        let never = |rule: &AddressRule| matches!(rule.judge(ip(address)), Err(Refusal::Never(_)));
+        assert!(rules.iter().all(never), "{address}");
     }
     // Their neighbours are.
     for address in [
@@ -145,22 +155,53 @@ fn some_addresses_are_never_asked() {
         "100.100.100.201",
         "fd00:ec2::253",
         "fec0::1",
-        "240.0.0.1",
+        "192.0.0.193",
+        "1.0.0.0",
+        "223.255.255.255",
+        "64:ff9b::a00:1",
+        "2002:a00:1::1",
+        "fd20:ce::253",
     ] {
-        assert!(rules[..3].iter().all(|rule| rule.allows(ip(address))), "{address}");
+        assert!(rules[..3].iter().all(|rule| rule.judge(ip(address)).is_ok()), "{address}");
+    }
+}
+
+#[test]
+fn networks_of_what_is_never_asked_are_told_from_those_that_reach_further() {
+    for (never, what) in NEVER {
+        assert_eq!(never.never(), Some(*what));
+        crate::documents::says(
+            "### Options of sources",
+            &format!("`{}`", never.to_string().replace("/128", "").replace("/32", "")),
+        );
+    }
+    for (text, within) in [
+        ("169.254.169.254", true),
+        ("::ffff:169.254.0.0/112", true),
+        ("fe80::1", true),
+        ("169.254.0.0/15", false),
+        ("0.0.0.0/0", false),
+        ("::/0", false),
+        ("::1", false),
+        ("127.0.0.0/8", false),
+    ] {
+        assert_eq!(network(text).never().is_some(), within, "{text}");
     }
 }
 
 #[test]
 fn loopback_is_asked_only_where_that_is_said() {
     for address in ["127.0.0.1", "127.255.0.9", "::1", "::ffff:127.0.0.1"] {
-        assert!(!AddressRule::default().allows(ip(address)), "{address}");
-        assert!(AddressRule { loopback: true, ..AddressRule::default() }.allows(ip(address)), "{address}");
+        assert!(AddressRule::default().judge(ip(address)).is_err(), "{address}");
+        assert!(
+            AddressRule { loopback: true, ..AddressRule::default() }.judge(ip(address)).is_ok(),
+            "{address}"
+        );
         let allowed = vec![network("127.0.0.0/8"), network("::1")];
-        assert!(AddressRule { allowed, loopback: false }.allows(ip(address)), "{address}");
+        assert!(AddressRule { allowed, loopback: false }.judge(ip(address)).is_ok(), "{address}");
         // What is given narrows the flag as well.
         let rule = AddressRule { allowed: vec![network("10.0.0.0/8")], loopback: true };
-        assert!(!rule.allows(ip(address)), "{address}");
+        assert!(rule.judge(ip(address)).is_err(), "{address}");
     }
 }
 
@@ -175,8 +216,8 @@ fn networks_that_are_given_narrow() {
         ("::ffff:10.0.0.1", true),
         ("192.168.0.1", false),
     ] {
-        assert_eq!(rule.allows(ip(address)), allowed, "{address}");
-        assert!(AddressRule::default().allows(ip(address)), "{address}");
+        assert_eq!(rule.judge(ip(address)).is_ok(), allowed, "{address}");
+        assert!(AddressRule::default().judge(ip(address)).is_ok(), "{address}");
     }
 }
 
@@ -226,11 +267,17 @@ fn the_preferred_type_of_address_is_taken() {
     assert_eq!(address(&[], &NodePolicy::default()), Err(Unusable::NoAddress));
     // An address that is refused is not made good by one of a type less preferred.
     let refused = [("InternalIP", "169.254.169.254"), ("ExternalIP", "1.1.1.1")];
-    assert_eq!(address(&refused, &NodePolicy::default()), Err(Unusable::RefusedAddress));
+    let refusal = Unusable::RefusedAddress(ip("169.254.169.254"), Refusal::Never("link-local"));
+    assert_eq!(address(&refused, &NodePolicy::default()), Err(refusal));
     let here = [("InternalIP", "127.0.0.1")];
     assert_eq!(address(&here, &NodePolicy::default()), Ok(ip("127.0.0.1")));
     let elsewhere = NodePolicy { rule: AddressRule::default(), ..NodePolicy::default() };
-    assert_eq!(address(&here, &elsewhere), Err(Unusable::RefusedAddress));
+    let refusal = Unusable::RefusedAddress(ip("127.0.0.1"), Refusal::Loopback);
+    assert_eq!(address(&here, &elsewhere), Err(refusal));
+    let allowed = vec![network("10.0.0.0/8")];
+    let narrow = NodePolicy { rule: AddressRule { allowed, loopback: true }, ..NodePolicy::default() };
+    let refusal = Unusable::RefusedAddress(ip("127.0.0.1"), Refusal::NotAllowed);
+    assert_eq!(address(&here, &narrow), Err(refusal));
 }
 
 #[test]
@@ -264,121 +311,4 @@ fn an_annotation_stands_for_a_missing_host_id() {
     ] {
         assert_eq!(&*facts(&json!({}), &more, &policy).host_id, expected, "{policy:?} {more}");
     }
-}
-
-fn source(query: &str) -> Result<Source, String> {
-    let uri = Uri::parse(&format!("kubernetes.summary_api:''?{query}"), &|_| None)
-        .unwrap()
-        .standing_at("--source".to_owned());
-    Ok(sources::build(&[uri]).map_err(|error| error.to_string())?.remove(0))
-}
-
-#[test]
-fn every_option_is_taken() {
-    let plain = source("").unwrap();
-    let (kubelets, nodes) = (plain.kubelets.clone(), plain.nodes.clone());
-    assert_eq!(plain.login, Login::InCluster { server: None, insecure: false, token_over_http: false });
-    assert_eq!((&*plain.name, &plain.node_selector), ("kubernetes.summary_api", &None));
-    let identity = Some((PathBuf::from("/c"), PathBuf::from("/k")));
-    let of_kubelets: &[(&str, KubeletOptions)] = &[
-        ("kubeletPort=1", KubeletOptions { port: 1, ..kubelets.clone() }),
-        ("kubeletPort=65535", KubeletOptions { port: 65_535, ..kubelets.clone() }),
-        ("kubeletHttps=T", KubeletOptions { https: true, ..kubelets.clone() }),
-        ("kubeletServerName=node", KubeletOptions { by_name: true, ..kubelets.clone() }),
-        ("kubeletServerName=ip", kubelets.clone()),
-        ("kubeletInsecure=1", KubeletOptions { insecure: true, ..kubelets.clone() }),
-        ("kubeletCA=/ca", KubeletOptions { ca: Some("/ca".into()), ..kubelets.clone() }),
-        ("kubeletCert=/c&kubeletKey=/k", KubeletOptions { identity, ..kubelets.clone() }),
-        (
-            "kubeletTimeout=1m500ms",
-            KubeletOptions { timeout: Some(Duration::from_millis(60_500)), ..kubelets.clone() },
-        ),
-        ("kubeletMaxBody=1Ki", KubeletOptions { max_body: 1_024, ..kubelets.clone() }),
-        ("kubeletMaxBody=2e6", KubeletOptions { max_body: 2_000_000, ..kubelets.clone() }),
-        ("kubeletMaxBody=&kubeletTimeout=&kubeletPort=&apiVersion=v1", kubelets.clone()),
-    ];
-    for (query, expected) in of_kubelets {
-        assert_eq!(source(query).unwrap().kubelets, *expected, "{query}");
-    }
-    assert_eq!((kubelets.port, kubelets.max_body, kubelets.timeout), (10_255, MAX_BODY, None));
-    let types = ["ExternalIP", "Hostname"].map(str::to_owned).to_vec();
-    let allowed = vec![network("10.0.0.0/8"), network("fd00::/8")];
-    let of_nodes: &[(&str, NodePolicy)] = &[
-        ("kubeletPortFromStatus=true", NodePolicy { port_from_status: true, ..nodes.clone() }),
-        ("kubeletAddressTypes=ExternalIP,%20Hostname", NodePolicy { address_types: types, ..nodes.clone() }),
-        (
-            "allowedAddresses=10.0.0.0/8,%20fd00::/8",
-            NodePolicy { rule: AddressRule { allowed, loopback: false }, ..nodes.clone() },
-        ),
-        (
-            "host_id_annotation=a/b",
-            NodePolicy { host_id_annotation: Some("a/b".to_owned()), ..nodes.clone() },
-        ),
-    ];
-    for (query, expected) in of_nodes {
-        assert_eq!(source(query).unwrap().nodes, *expected, "{query}");
-    }
-    assert_eq!(nodes, NodePolicy { rule: AddressRule::default(), ..NodePolicy::default() });
-    assert_eq!(
-        source("nodeSelector=zone%20in%20(a,b)").unwrap().node_selector.as_deref(),
-        Some("zone in (a,b)")
-    );
-    assert_eq!(&*source("clusterName=here").unwrap().name, "here");
-    assert_eq!(
-        source("insecure=true").unwrap().login,
-        Login::InCluster { server: None, insecure: true, token_over_http: false }
-    );
-    assert_eq!(source("inClusterConfig=false&auth=/k").unwrap().login, Login::Kubeconfig("/k".into()));
-    let uri = "kubernetes:https://h?inClusterConfig=0&useServiceAccount=1&insecure=1";
-    let bare = sources::build(&[Uri::parse(uri, &|_| None).unwrap()]).unwrap().remove(0).login;
-    let server = "https://h".parse().unwrap();
-    assert_eq!(bare, Login::Bare { server, insecure: true, mounted_token: true });
-}
-
-#[test]
-fn what_is_no_value_of_an_option_is_refused_with_one_that_is() {
-    let truth = "is no truth value: give true or false";
-    let flags = [
-        "inClusterConfig",
-        "kubeletHttps",
-        "insecure",
-        "useServiceAccount",
-        "kubeletPortFromStatus",
-        "kubeletInsecure",
-    ];
-    let networks = "is no list of networks: give one such as 10.0.0.0/8,fd00::/8";
-    let (size, duration) =
-        ("is no size: give one from 1Ki on, such as 16Mi", "is no duration: give one such as 5s");
-    let port = "is no port: give a number from 1 to 65535";
-    let bad: &[(&str, &str, &str)] = &[
-        ("kubeletPort", "0", port),
-        ("kubeletPort", "65536", port),
-        ("kubeletPort", "http", port),
-        ("apiVersion", "v2", "is not spoken: give v1 or leave it out"),
-        ("allowedAddresses", "10.0.0.0/33", networks),
-        ("allowedAddresses", "here", networks),
-        ("kubeletServerName", "name", "is neither: give ip or node"),
-        ("kubeletTimeout", "5", duration),
-        ("kubeletTimeout", "0s", duration),
-        ("kubeletTimeout", "-1s", duration),
-        ("kubeletMaxBody", "1023", size),
-        ("kubeletMaxBody", "big", size),
-        ("kubeletMaxBody", "-1Mi", size),
-    ];
-    let bad = bad.iter().copied().chain(flags.map(|flag| (flag, "maybe", truth)));
-    for (option, value, problem) in bad {
-        let said = source(&format!("{option}={value}")).err();
-        assert_eq!(said, Some(format!("--source: kubernetes.summary_api: {option}={value:?} {problem}")));
-    }
-    for query in ["kubeletCert=/c", "kubeletKey=/k"] {
-        let said = source(query).err().unwrap();
-        assert_eq!(
-            said,
-            "--source: kubernetes.summary_api: kubeletCert and kubeletKey go together; give both or neither"
-        );
-    }
-    let said = source("inClusterConfig=false").err().unwrap();
-    assert!(said.contains("auth=KUBECONFIG") && said.contains("quote") && !said.contains('\n'), "{said}");
-    let said = source("kubeletAdressTypes=InternalIP").err().unwrap();
-    assert!(said.contains("kubeletAddressTypes") && !said.contains('\n'), "{said}");
 }

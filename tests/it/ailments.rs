@@ -5,8 +5,8 @@ pub const AILMENTS: &[(u8, &str, &str)] = &[
     (
         2,
         "unauthorized",
-        "status 401: Unauthorized; the kubelet does not know the token: run it with \
-         --authentication-token-webhook=true, or see that the token is of this cluster and not expired",
+        "status 401: Unauthorized; no token is sent over plain HTTP: give kubeletHttps=true, and the kubelet's TLS port \
+         by kubeletPort",
     ),
     (
         3,
@@ -24,15 +24,13 @@ pub const AILMENTS: &[(u8, &str, &str)] = &[
     (
         6,
         "timeout",
-        "no whole answer within 200ms; look for a firewall or an overloaded node, or raise the resolution or \
-         kubeletTimeout",
+        "no whole answer within 200ms; look for a firewall or an overloaded node, or raise kubeletTimeout",
     ),
     (7, "too_large", "the answer is larger than 1024 bytes; raise kubeletMaxBody"),
     (
         8,
         "status",
-        "status 400: Client sent an HTTP request to an HTTPS server.; the port speaks TLS: give kubeletHttps=true, and \
-         kubeletPort=10250 if it is that one",
+        "status 400: Client sent an HTTP request to an HTTPS server.; the port speaks TLS: give kubeletHttps=true",
     ),
     (
         9,
@@ -42,7 +40,8 @@ pub const AILMENTS: &[(u8, &str, &str)] = &[
     (
         13,
         "cut_off",
-        "the body is no JSON object, or was cut off: EOF while parsing a value at line 1 column 20",
+        "the body is no JSON object, or was cut off: EOF while parsing an object at line 1 column 20; look at the \
+         kubelet's log, or for a proxy in between that cuts connections",
     ),
     (
         99,

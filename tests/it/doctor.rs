@@ -24,8 +24,8 @@ pub fn node(name: &str, address: &str, ready: &str) -> Value {
     json!({"metadata": {"name": name}, "status": {"addresses": addresses, "conditions": conditions}})
 }
 
-/// The whole answer of a well kubelet, which can only be rated once it has been read twice.
-pub const SUMMARY: &str = r#"{"node":{"nodeName":"n","startTime":"2020-01-01T00:00:00Z","cpu":{"time":"2026-11-21T19:20:00Z",
+/// The whole answer of a well kubelet, which can only be rated once it has been read twice. Its figures never grow old.
+pub const SUMMARY: &str = r#"{"node":{"startTime":"2020-01-01T00:00:00Z","cpu":{"time":"2100-01-01T00:00:00Z",
 "usageNanoCores":1000,"usageCoreNanoSeconds":5000}},"pods":[]}"#;
 
 /// What the kubelet at `127.83.0.<last>` answers.
@@ -120,7 +120,7 @@ pub fn assert_wrong((wrong, lines): &(usize, Vec<String>), expected: &[&str]) {
 
 #[actix_web::test]
 async fn what_is_well_is_said_so() {
-    let cluster = Cluster::of(&[1, 11]);
+    let cluster = Cluster::of(&[1, 10]);
     let found = cluster.examined("").await;
     assert_wrong(&found, &[]);
     let lines = &found.1;
@@ -135,7 +135,7 @@ async fn what_is_well_is_said_so() {
     let node = |last: u8| {
         format!("ok     node n{last}: {} answers {} bytes, 1 rows", cluster.at(last), SUMMARY.len())
     };
-    assert_eq!(nodes, [node(1), node(11)]);
+    assert_eq!(nodes, [node(1), node(10)]);
     cluster.stop().await;
 }
 
@@ -195,10 +195,14 @@ const UNUSABLE: &[(&str, &str, &str)] = &[
     (
         "b",
         "refused_address",
-        "its address must not be asked: link-local, multicast, unspecified and metadata addresses never are, others once \
-         allowedAddresses names their network",
+        "its address 169.254.169.254 is never asked, for it is link-local; give the node another one, or name another type \
+         by kubeletAddressTypes",
     ),
-    ("c", "no_address", "none of its addresses is an IP of a type in kubeletAddressTypes"),
+    (
+        "c",
+        "no_address",
+        "none of its addresses is an IP of a type in kubeletAddressTypes; name one that it has",
+    ),
 ];
 
 #[actix_web::test]
@@ -213,7 +217,17 @@ async fn nodes_that_are_not_asked_are_told_with_the_reason() {
     cluster.api.apply(Kind::Node, node("c", "here.example", "True"));
     let unusable: Vec<String> = UNUSABLE.iter().map(|(name, _, why)| format!("node {name}: {why}")).collect();
     let unusable: Vec<&str> = unusable.iter().map(String::as_str).collect();
+    // A node that is not ready is nobody's fault, as long as another one is left.
+    let found = cluster.examined("").await;
+    assert_wrong(&found, &unusable[1..]);
+    assert!(found.1.contains(&format!("note   {}", unusable[0])), "{found:?}");
+    cluster.api.delete(Kind::Node, None, "n1");
     assert_wrong(&cluster.examined("").await, &unusable);
+    for name in ["a", "b", "c"] {
+        cluster.api.delete(Kind::Node, None, name);
+    }
+    let none = "nodes: there is none; look whether this is the API server that was meant";
+    assert_wrong(&cluster.examined("").await, &[none]);
     assert_eq!(cluster.kubelets.requests([127, 83, 0, 2].into()), 0, "a node that is not ready was asked");
     cluster.stop().await;
 }
@@ -235,7 +249,11 @@ async fn every_ailment_of_a_kubelet_is_told_with_its_cure() {
     cluster.stop().await;
 
     let cluster = Cluster::of(&[12]);
-    let broken = format!("node n12: {}: numbers in its answer are broken: 1", cluster.at(12));
+    let broken = format!(
+        "node n12: {}: numbers in its answer are broken: 1; the others count: look at the kubelet's version, or for a \
+         proxy in between",
+        cluster.at(12)
+    );
     assert_wrong(&cluster.examined("").await, &[&broken]);
     // Asked over TLS, a plain port breaks the handshake.
     let plain = format!(

@@ -40,7 +40,7 @@ async fn what_is_wrong_with_tls_is_told_with_its_cure() {
             tls(&theirs, TLS, false, None),
             Some([
                 "no connection: invalid peer certificate: UnknownIssuer",
-                "; name the kubelets' CA by kubeletCA, or give kubeletInsecure=true",
+                "; another CA than that of kubeletCA signed it: name the one that did",
             ]),
         ),
         (
@@ -106,7 +106,7 @@ async fn what_is_wrong_with_tls_is_told_with_its_cure() {
              {{apiGroups: [\"\"], resources: [nodes/stats], verbs: [{verb}]}}"
         )
     };
-    let none = "nodes: there is none; look at nodeSelector";
+    let none = "nodes: there is none; look whether this is the API server that was meant";
     let source = |kind: &str| format!("{kind}:{url}?inClusterConfig=false&kubeletHttps=true");
     assert_wrong(&examined(&source("kubernetes.summary_api")).await, &[&rule("get"), none]);
     assert_wrong(&examined(&source("kubernetes")).await, &[&rule("get"), &rule("create"), none]);

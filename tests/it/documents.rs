@@ -303,6 +303,16 @@ fn help_names_every_setting_with_its_default() {
 }
 
 #[test]
+fn the_doctors_help_names_every_source_and_option() {
+    let mut command = cli::command(&sources::help(), &sinks::help());
+    let help = command.find_subcommand_mut("doctor").unwrap().render_help().to_string();
+    let options = sources::KINDS.iter().flat_map(|kind| kind.options.iter().map(|option| option.name));
+    for name in options.chain(sources::KINDS.iter().map(|kind| kind.prefix)) {
+        assert!(help.contains(&format!("  {name}")), "{name} is not told");
+    }
+}
+
+#[test]
 fn the_settings_file_is_the_defaults() {
     let read = |path: &str| std::fs::read_to_string(path);
     let file = path("config/heapster.toml");

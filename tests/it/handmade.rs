@@ -110,7 +110,15 @@ pub fn assembled(
     previous: Option<&Block>,
 ) -> Assembled {
     let scraped_at = window.end().after(Duration::from_secs(1));
-    assemble(&Answer { report, inventory, foreign: &Set::default(), previous, window, scraped_at })
+    assemble(&Answer {
+        report,
+        inventory,
+        foreign: &Set::default(),
+        strangers: &Set::default(),
+        previous,
+        window,
+        scraped_at,
+    })
 }
 
 /// A value of a block, as its metric's form holds it.

@@ -240,7 +240,7 @@ async fn a_login_that_comes_to_nothing_says_why() {
         KubeletClient::new(api.kubelets(&options(port)).unwrap(), api.token(), Duration::from_secs(60));
     let target = Target { name: "n".into(), address: "127.0.0.1".parse().unwrap(), port: None };
     let question = Question { path: "/stats/summary/", json: None };
-    let error = client.fetch(&target, &question, Duration::from_secs(5)).await.unwrap_err().advice();
+    let error = client.fetch(&target, &question, Duration::from_secs(5)).await.unwrap_err().to_string();
     assert!(error.contains("you sent Bearer …") && !error.contains(secret), "{error}");
     handle.stop(false).await;
 }

@@ -1,7 +1,7 @@
 //! The manifests run what there is: their arguments are parsed by the real command line, their probes are real routes,
 //! their rights are what the code asks for.
 
-use crate::documents::{parse, path};
+use crate::documents::{parse, path, says};
 use heapster::api::routes::ROUTES;
 use heapster::client::kubernetes::Login;
 use heapster::config::{Config, Environment};
@@ -69,6 +69,22 @@ fn the_manifests_run_what_there_is() {
     assert_runs_what_there_is(&deployment, &deployment["spec"]["selector"]["matchLabels"]);
     // Whichever is applied, the same pod runs.
     assert_eq!(controller["spec"]["template"], deployment["spec"]["template"]);
+}
+
+#[test]
+fn the_doctor_of_either_is_told_with_its_own_arguments() {
+    for controller in controllers() {
+        let container = &controller["spec"]["template"]["spec"]["containers"][0];
+        let command = container["command"].as_array().unwrap().iter().map(|each| each.as_str().unwrap());
+        let source = command.clone().find(|argument| argument.starts_with("--source=")).unwrap();
+        let workload = format!(
+            "{}/{}",
+            controller["kind"].as_str().unwrap().to_lowercase(),
+            controller["metadata"]["name"].as_str().unwrap()
+        );
+        let run = format!("kubectl -n kube-system exec {workload} -- /heapster doctor \"{source}\"");
+        says("## Doctor", &run);
+    }
 }
 
 fn assert_runs_what_there_is(controller: &Json, selector: &Json) {

@@ -190,6 +190,7 @@ fn foreign_pods_are_dropped_and_counted_and_unknown_ones_taken() {
         report: &report,
         inventory: &inventory,
         foreign: &Set::from_iter([name("moved")]),
+        strangers: &Set::default(),
         previous: None,
         window: window(0),
         scraped_at: window(0).end(),

@@ -247,8 +247,15 @@ fn told_again(set: &LogSet) -> String {
     let scraped_at = Timestamp::from_nanos(create as i64).after(Duration::from_millis(uptime));
     let window = Resolution::new(Duration::from_secs(10)).unwrap().last_ended(scraped_at);
     let foreign = Set::default();
-    let answer =
-        Answer { report: &report, inventory: &known, foreign: &foreign, previous: None, window, scraped_at };
+    let answer = Answer {
+        report: &report,
+        inventory: &known,
+        foreign: &foreign,
+        strangers: &foreign,
+        previous: None,
+        window,
+        scraped_at,
+    };
     let made = assemble(&answer);
     assert!(made.block.layout.rows.find(&of_container("batch", "disk-b", "writer"), None).is_some());
     let sums = Some(Arc::new(made.sums.pack(window, scraped_at, None)));

@@ -237,6 +237,7 @@ impl Player {
                 report,
                 inventory: &inventory,
                 foreign: &foreign,
+                strangers: &Set::default(),
                 previous,
                 window,
                 scraped_at: now,
@@ -246,7 +247,15 @@ impl Player {
         let made = made.unwrap();
         let block = Arc::new(made.block);
         self.previous.insert(node.clone(), block.clone());
-        Took { block, sums: Arc::new(made.sums), tally: made.tally, duration, bytes: body.len(), date: None }
+        Took {
+            block,
+            sums: Arc::new(made.sums),
+            tally: made.tally,
+            duration,
+            bytes: body.len(),
+            skew: None,
+            oddities: Vec::new(),
+        }
     }
 
     /// Asks the server over a real socket. The clock stands still meanwhile: tokio does not move a paused clock while

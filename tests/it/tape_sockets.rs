@@ -94,7 +94,9 @@ async fn a_kubelet_that_stood_still_is_missed_and_found_again() {
     assert!((started..).contains(&playback.now()), "node-b was found before it was started");
     for (node, after) in [("node-a", from), ("node-b", started)] {
         let points = collector.series(&format!("nodes/{node}/metrics/memory/usage")).await;
-        let points: Vec<u64> = points.iter().map(|(_, usage, _)| *usage).collect();
+        let mut points: Vec<u64> = points.iter().map(|(_, usage, _)| *usage).collect();
+        // On a busy machine two turns may see one answer.
+        points.dedup();
         let mut answers = recorded(node, Timestamp::default()).into_iter();
         let told = points.iter().all(|usage| answers.any(|recorded| recorded == *usage));
         assert!(told && points.len() >= 2, "{node}: {points:?} were not recorded in this order");

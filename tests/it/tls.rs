@@ -9,7 +9,7 @@ use heapster::client::kubelet::{
 use heapster::client::kubernetes::{ApiServer, Login};
 use heapster::clock::Clock;
 use serde_json::json;
-use std::net::{IpAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -27,16 +27,23 @@ const ADDRESS: &str = "127.81.0.1";
 
 /// Starts a kubelet. It wants `token` of whoever shows any, and a certificate of `clients` where that is given.
 fn kubelet(pair: &(String, String), clients: Option<&Issuer>) -> TlsKubelet {
+    kubelet_at(SocketAddr::new(ADDRESS.parse().unwrap(), 0), pair, clients).unwrap()
+}
+
+/// The same anywhere. None where this machine has no such address.
+fn kubelet_at(socket: SocketAddr, pair: &(String, String), clients: Option<&Issuer>) -> Option<TlsKubelet> {
     let config = server(pair, clients.map_or(Clients::Unasked, Clients::Must));
-    let address: IpAddr = ADDRESS.parse().unwrap();
-    let listener = TcpListener::bind((address, 0)).unwrap();
-    let port = listener.local_addr().unwrap().port();
+    let listener = TcpListener::bind(socket).ok()?;
+    let (address, port) = (socket.ip(), listener.local_addr().unwrap().port());
     let (seen, token) = (Arc::<Mutex<Vec<_>>>::default(), Arc::new(Mutex::new("good".to_owned())));
     let state = (seen.clone(), token.clone());
     let answer = |request: HttpRequest,
                   state: web::Data<(Arc<Mutex<Vec<Option<String>>>>, Arc<Mutex<String>>)>| async move {
         let shown = request.headers().get("authorization").map(|value| value.to_str().unwrap().to_owned());
         state.0.lock().unwrap().push(shown.clone());
+        let host = request.headers().get("host").unwrap().to_str().unwrap();
+        let by_name = host.starts_with("node-1:");
+        assert!(by_name || host.parse::<SocketAddr>().is_ok(), "{host}");
         let wanted = format!("Bearer {}", state.1.lock().unwrap());
         if request.path() == "/elsewhere" {
             return HttpResponse::Found().insert_header(("location", "/stats/summary/")).finish();
@@ -52,7 +59,7 @@ fn kubelet(pair: &(String, String), clients: Option<&Issuer>) -> TlsKubelet {
     let server = server.workers(1).disable_signals().listen_rustls_0_23(listener, config).unwrap().run();
     let handle = server.handle();
     actix_web::rt::spawn(server);
-    TlsKubelet { address, port, seen, token, server: handle }
+    Some(TlsKubelet { address, port, seen, token, server: handle })
 }
 
 fn options() -> KubeletOptions {
@@ -181,6 +188,66 @@ async fn certificates_are_verified_by_address_or_by_name() {
         assert_eq!(kubelet.once(&home, &insecure).await, (Ok(BODY), vec![good()]), "{case}, insecure");
         kubelet.server.stop(false).await;
     }
+}
+
+#[actix_web::test]
+async fn kubelets_at_ipv6_addresses_are_verified_as_others_are() {
+    let ours = issuer("ours");
+    let home = Home::new(Some(&ours));
+    let by_name = KubeletOptions { by_name: true, ..options() };
+    let cases: [(&[&str], KubeletOptions, Option<&[&str]>); 6] = [
+        (&["::1"], options(), None),
+        (&["node-1"], by_name.clone(), None),
+        (&["::2"], options(), Some(&["\"::1\"", "0::2"])),
+        (&["node-1"], options(), Some(&["\"::1\"", "node-1"])),
+        (&["::1"], by_name, Some(&["\"node-1\"", "0::1"])),
+        (&["00000000000000000000000000000001.ipv6.invalid"], options(), Some(&["\"::1\""])),
+    ];
+    for (names, options, refused) in cases {
+        let pair = certificate(&ours, names, |_| {});
+        let Some(kubelet) = kubelet_at("[::1]:0".parse().unwrap(), &pair, None) else {
+            println!("skipped: this machine has no ::1");
+            return;
+        };
+        let (answer, seen) = kubelet.once(&home, &options).await;
+        match refused {
+            None => assert_eq!((answer, seen), (Ok(BODY), vec![good()]), "{names:?}"),
+            Some(words) => {
+                let said = answer.unwrap_err();
+                assert!(words.iter().all(|word| said.contains(word)), "{names:?}: {said}");
+                assert!(seen.is_empty(), "{names:?}: a token was sent: {seen:?}");
+            }
+        }
+        let insecure = KubeletOptions { insecure: true, ..options };
+        assert_eq!(kubelet.once(&home, &insecure).await, (Ok(BODY), vec![good()]), "{names:?}, insecure");
+        kubelet.server.stop(false).await;
+    }
+}
+
+#[actix_web::test]
+async fn a_ca_file_is_read_again_for_every_new_connection() {
+    let (ours, theirs) = (issuer("ours"), issuer("theirs"));
+    let home = Home::new(Some(&ours));
+    let file = "kubelets.pem";
+    let options = KubeletOptions { ca: Some(home.write(file, &ours.pem())), ..options() };
+    let client = home.client(&options).await;
+    let ask = async |issuer: &Issuer| {
+        let kubelet = kubelet(&certificate(issuer, &[ADDRESS], |_| {}), None);
+        let answer = kubelet.ask(&client, "/").await;
+        kubelet.server.stop(false).await;
+        answer.map_err(|error| error.to_string())
+    };
+    assert_eq!(ask(&ours).await, Ok(BODY));
+    let said = ask(&theirs).await.unwrap_err();
+    assert!(said.contains("UnknownIssuer"), "{said}");
+    home.write(file, &theirs.pem());
+    assert_eq!(ask(&theirs).await, Ok(BODY));
+    assert!(ask(&ours).await.is_err());
+    // A file that is broken or gone leaves what it held.
+    home.write(file, "no certificate");
+    assert_eq!(ask(&theirs).await, Ok(BODY));
+    std::fs::remove_file(home.path(file)).unwrap();
+    assert_eq!(ask(&theirs).await, Ok(BODY));
 }
 
 #[actix_web::test]

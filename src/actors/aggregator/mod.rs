@@ -171,7 +171,7 @@ impl Handler<Scraped> for Aggregator {
     fn handle(&mut self, scraped: Scraped, _: &mut Context<Self>) {
         let began = self.clock.uptime();
         let cluster = self.names.get(usize::from(scraped.cluster.0)).cloned().unwrap_or_default();
-        self.nodes.scraped(&cluster, &scraped, self.clock.now(), began);
+        self.nodes.scraped(&cluster, &scraped, began);
         let same_as = self.standing.get(usize::from(scraped.cluster.0)).and_then(|standing| standing.same_as);
         let outcome = match scraped.outcome {
             Ok(_) if same_as.is_some() => {

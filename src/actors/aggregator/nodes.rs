@@ -4,7 +4,7 @@ use crate::messages::{NodeState, Scraped};
 use crate::model::Set;
 use crate::model::entity::{ClusterId, Name};
 use crate::model::inventory::Unusable;
-use crate::model::time::Timestamp;
+use crate::rollup::oddity::Oddity;
 use crate::rollup::rate::NoRate;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -30,17 +30,11 @@ fn waiting(cluster: &Name, node: &Name) -> Last {
         age: None,
         duration: None,
         bytes: None,
-        skew_ms: None,
+        skew: None,
+        notices: Vec::new(),
         withheld: [0; NoRate::ALL.len()],
     };
     Last { state, answered: None }
-}
-
-/// By how many milliseconds a clock that told whole seconds is ahead; 0 where that is within what such a telling and a
-/// slow answer come to.
-fn skew(told: Timestamp, now: Timestamp) -> i64 {
-    let ahead = told.since(now) / 1_000_000 + 500;
-    if ahead.abs() <= 1_500 { 0 } else { ahead }
 }
 
 impl Nodes {
@@ -50,7 +44,7 @@ impl Nodes {
         self.0.retain(|(of, node), _| *of != id || there.contains(node));
         for node in scraped {
             let last = self.0.entry((id, node.clone())).or_insert_with(|| waiting(cluster, node));
-            if Unusable::ALL.iter().any(|reason| reason.as_label() == last.state.outcome) {
+            if Unusable::LABELS.contains(&last.state.outcome) {
                 last.state.outcome = "waiting";
                 last.state.why = None;
             }
@@ -58,24 +52,30 @@ impl Nodes {
         for (node, reason) in unusable {
             let last = self.0.entry((id, node.clone())).or_insert_with(|| waiting(cluster, node));
             last.state.outcome = reason.as_label();
-            last.state.why = Some(reason.advice().to_owned());
+            last.state.why = Some(reason.advice());
+            last.state.address = None;
+            last.state.notices.clear();
         }
     }
 
-    /// Takes in what came of a turn, which is told at `now` and `uptime`.
-    pub fn scraped(&mut self, cluster: &Name, scraped: &Scraped, now: Timestamp, uptime: Duration) {
+    /// Takes in what came of a turn, which is told at `uptime`.
+    pub fn scraped(&mut self, cluster: &Name, scraped: &Scraped, uptime: Duration) {
         let key = (scraped.cluster, scraped.node.clone());
         let last = self.0.entry(key).or_insert_with(|| waiting(cluster, &scraped.node));
         last.state.address = scraped.address;
         last.state.why.clone_from(&scraped.why);
         match &scraped.outcome {
-            Err(missed) => last.state.outcome = missed.as_label(),
+            Err(missed) => {
+                last.state.outcome = missed.as_label();
+                last.state.notices.clear();
+            }
             Ok(took) => {
                 last.answered = Some(uptime);
                 last.state.outcome = "ok";
                 last.state.duration = Some(took.duration);
                 last.state.bytes = Some(took.bytes);
-                last.state.skew_ms = took.date.map(|date| skew(date, now));
+                last.state.skew = took.skew;
+                last.state.notices = took.oddities.iter().map(Oddity::advice).collect();
                 last.state.withheld = took.tally.no_rate;
             }
         }

@@ -1,13 +1,15 @@
 //! One scrape: ask, decode, make the block. When, and who is told of it, is left to the actor.
 
 use super::{PATIENCE, Shared};
-use crate::client::kubelet::{Fetch, FetchError, Fetched, Target};
+use crate::client::kubelet::{Asked, Fetch, FetchError, Fetched, Target};
 use crate::messages::{Missed, Took, WhichAreForeign};
 use crate::model::Set;
 use crate::model::inventory::{NodeInventory, PodName};
 use crate::model::time::{Timestamp, Window};
 use crate::rollup::block::Block;
 use crate::rollup::node::{Answer, Assembled, assemble, unknown_pods};
+use crate::rollup::oddity::{Oddity, oddities, skew};
+use crate::rollup::strangers::Strangers;
 use crate::sources::Format;
 use crate::telemetry::guarded;
 use actix::Recipient;
@@ -21,16 +23,17 @@ pub(super) struct Job {
     pub format: Arc<dyn Format>,
     pub fetch: Rc<dyn Fetch>,
     pub target: Target,
-    pub deadline: Duration,
     pub discovery: Recipient<WhichAreForeign>,
     pub inventory: Arc<NodeInventory>,
     pub previous: Option<Arc<Block>>,
     pub window: Window,
+    pub strangers: Strangers,
 }
 
-/// What a scrape came to: the format that the kubelet understood, and what it brought.
+/// What a scrape came to: the format that the kubelet understood, whom nobody else knows, and what it brought.
 pub(super) struct Done {
     pub format: Arc<dyn Format>,
+    pub strangers: Strangers,
     pub outcome: Result<Took, (Missed, String)>,
 }
 
@@ -46,16 +49,21 @@ impl Job {
                 let duration = self.shared.clock.uptime().saturating_sub(asked);
                 self.shared.telemetry.scrape_seconds.observe(duration);
                 self.shared.telemetry.scrape_bytes.inc_by(u64::try_from(body.len()).unwrap_or(0));
-                self.make(&body, scraped_at, duration).await.map(|took| Took { date, ..took })
+                let skew = date.map(|date| skew(date, self.shared.clock.now()));
+                self.make(&body, scraped_at, duration, skew).await
             }
-            Err(error) => Err((error.missed(), error.advice())),
+            Err(error) => {
+                let (options, deadline) = (&*self.shared.kubelets, self.shared.deadline);
+                let asked = Asked { options, port: self.target.port, deadline };
+                Err((error.missed(), error.advice(&asked)))
+            }
         };
-        Done { format: self.format, outcome }
+        Done { format: self.format, strangers: self.strangers, outcome }
     }
 
     /// Gets the answer. A kubelet that does not know the question is asked the other one within the same turn.
     async fn ask(&mut self, asked: Duration) -> Result<Fetched, FetchError> {
-        let deadline = self.deadline;
+        let deadline = self.shared.deadline.time;
         let answer = self.fetch.fetch(&self.target, &self.format.question(self.window), deadline).await;
         match (answer, self.format.otherwise()) {
             (Err(error), Some(otherwise)) if error.is_unknown() => {
@@ -70,57 +78,93 @@ impl Job {
         }
     }
 
-    async fn make(&self, body: &[u8], scraped_at: Timestamp, duration: Duration) -> Result<Took, Failure> {
-        let read = |foreign: Option<&Set<PodName>>| {
-            let mut made = Err(Vec::new());
-            let result = guarded(|| {
-                self.format.read(body, &mut |report| {
-                    let unknown = unknown_pods(report, &self.inventory);
-                    made = match foreign {
-                        None if !unknown.is_empty() => Err(unknown),
-                        foreign => Ok(assemble(&Answer {
-                            report,
-                            inventory: &self.inventory,
-                            foreign: foreign.unwrap_or(&Set::default()),
-                            previous: self.previous.as_deref(),
-                            window: self.window,
-                            scraped_at,
-                        })),
-                    };
-                })
-            });
-            match result {
-                None => {
-                    Err((Missed::Panicked, "decoding the answer panicked; please report this".to_owned()))
-                }
-                Some(Err(error)) => {
-                    let missed = if error.cut_off { Missed::CutOff } else { Missed::Undecodable };
-                    Err((missed, error.advice(body)))
-                }
-                Some(Ok(())) => Ok(made),
+    async fn make(
+        &mut self,
+        body: &[u8],
+        scraped_at: Timestamp,
+        duration: Duration,
+        skew: Option<i64>,
+    ) -> Result<Took, Failure> {
+        let made = match self.read(body, scraped_at, skew, None)? {
+            Ok(made) => {
+                self.strangers.forget();
+                made
             }
-        };
-        let made = match read(None)? {
-            Ok(made) => made,
             Err(unknown) => {
-                let node = self.inventory.node.name.clone();
-                let ask = self.discovery.send(WhichAreForeign { node, pods: unknown });
-                // Where discovery does not answer, the pods count: better a pod too many than a node too few.
-                let foreign =
-                    tokio::time::timeout(PATIENCE, ask).await.ok().and_then(Result::ok).unwrap_or_default();
-                let foreign: Set<PodName> = foreign.into_iter().collect();
-                let made = read(Some(&foreign))?;
+                let left_out = self.judge(unknown).await;
+                let made = self.read(body, scraped_at, skew, Some(&left_out))?;
                 made.map_err(|_| (Missed::Undecodable, "the answer could not be read twice".to_owned()))?
             }
         };
-        let Assembled { block, sums, tally } = made;
-        Ok(Took {
-            block: Arc::new(block),
-            sums: Arc::new(sums),
-            tally,
-            duration,
-            bytes: body.len(),
-            date: None,
-        })
+        let (Assembled { block, sums, tally }, oddities) = made;
+        let (block, sums) = (Arc::new(block), Arc::new(sums));
+        Ok(Took { block, sums, tally, duration, bytes: body.len(), skew, oddities })
+    }
+
+    /// Makes the answer a block, or tells which pods in it nobody has judged yet.
+    fn read(
+        &self,
+        body: &[u8],
+        scraped_at: Timestamp,
+        skew: Option<i64>,
+        left_out: Option<&LeftOut>,
+    ) -> Result<Read, Failure> {
+        let none = LeftOut::default();
+        let mut made = Err(Vec::new());
+        let result = guarded(|| {
+            self.format.read(body, &mut |report| {
+                let unknown = unknown_pods(report, &self.inventory);
+                if left_out.is_none() && !unknown.is_empty() {
+                    made = Err(unknown);
+                    return;
+                }
+                let LeftOut { foreign, strangers } = left_out.unwrap_or(&none);
+                let answer = Answer {
+                    report,
+                    inventory: &self.inventory,
+                    foreign,
+                    strangers,
+                    previous: self.previous.as_deref(),
+                    window: self.window,
+                    scraped_at,
+                };
+                let assembled = assemble(&answer);
+                let oddities = oddities(&answer, &assembled.tally, skew);
+                made = Ok((assembled, oddities));
+            })
+        });
+        match result {
+            None => Err((Missed::Panicked, "decoding the answer panicked; please report this".to_owned())),
+            Some(Err(error)) => {
+                let missed = if error.cut_off { Missed::CutOff } else { Missed::Undecodable };
+                Err((missed, error.advice(body)))
+            }
+            Some(Ok(())) => Ok(made),
+        }
+    }
+
+    /// Which of these pods do not count. Where discovery does not answer, or knows no better, they do: better a pod too
+    /// many than a node too few.
+    async fn judge(&mut self, mut unknown: Vec<PodName>) -> LeftOut {
+        let node = self.inventory.node.name.clone();
+        let ask = self.discovery.send(WhichAreForeign { node, pods: unknown.clone() });
+        let answer = tokio::time::timeout(PATIENCE, ask).await.ok().and_then(Result::ok).unwrap_or_default();
+        let foreign: Set<PodName> = answer.pods.into_iter().collect();
+        if !answer.others_unknown {
+            self.strangers.forget();
+            return LeftOut { foreign, strangers: Set::default() };
+        }
+        unknown.retain(|pod| !foreign.contains(pod));
+        LeftOut { foreign, strangers: self.strangers.judge(&unknown, self.shared.clock.uptime()) }
     }
 }
+
+/// Pods that do not count: those of other nodes, and those that the API server has not known for too long.
+#[derive(Default)]
+struct LeftOut {
+    foreign: Set<PodName>,
+    strangers: Set<PodName>,
+}
+
+/// A block and what is odd about its answer; or the pods of which it is not known whether they count.
+type Read = Result<(Assembled, Vec<Oddity>), Vec<PodName>>;

@@ -3,14 +3,16 @@
 
 mod job;
 
-use crate::client::kubelet::{Fetch, Target};
+use crate::client::kubelet::{Deadline, Fetch, KubeletOptions, Target};
 use crate::clock::Clock;
 use crate::messages::{Assigned, Drain, Missed, Retired, Scraped, Took, WhichAreForeign};
 use crate::model::entity::{ClusterId, Name};
 use crate::model::inventory::NodeInventory;
 use crate::model::time::Window;
 use crate::rollup::block::Block;
+use crate::rollup::oddity::Oddity;
 use crate::rollup::schedule::Schedule;
+use crate::rollup::strangers::Strangers;
 use crate::sources::Format;
 use crate::telemetry::Telemetry;
 use actix::prelude::*;
@@ -32,12 +34,12 @@ pub struct Shared {
     pub cluster_name: Name,
     /// What kubelets are asked and how they are understood.
     pub format: Arc<dyn Format>,
-    /// The port of kubelets whose nodes tell none.
-    pub port: u16,
+    /// How they are reached.
+    pub kubelets: Arc<KubeletOptions>,
     /// The timetable.
     pub schedule: Schedule,
     /// How long one answer may take.
-    pub deadline: Duration,
+    pub deadline: Deadline,
     /// The time.
     pub clock: Clock,
     /// The counters.
@@ -58,6 +60,10 @@ pub struct Scraper {
     previous: Option<Arc<Block>>,
     in_flight: Option<SpawnHandle>,
     ailing: Option<Missed>,
+    /// What was odd about the last answer, and what of it was said.
+    odd: Vec<Oddity>,
+    said: Vec<Oddity>,
+    strangers: Strangers,
     draining: bool,
 }
 
@@ -86,6 +92,9 @@ impl Scraper {
             previous: None,
             in_flight: None,
             ailing: None,
+            odd: Vec::new(),
+            said: Vec::new(),
+            strangers: Strangers::default(),
             draining: false,
         }
     }
@@ -95,6 +104,17 @@ impl Scraper {
         context.notify_later(Turn(window), wait);
     }
 
+    /// Where its kubelet is asked.
+    fn socket(&self) -> Option<SocketAddr> {
+        let node = &self.inventory.node;
+        let port = node.port.unwrap_or(self.shared.kubelets.port);
+        node.address.ok().map(|address| SocketAddr::new(address, port))
+    }
+
+    fn shown(&self) -> String {
+        self.socket().map_or_else(|| "no address".to_owned(), |address| address.to_string())
+    }
+
     fn report(
         &self,
         window: Window,
@@ -102,10 +122,8 @@ impl Scraper {
         why: Option<String>,
     ) -> impl Future<Output = ()> + use<> {
         let node = &self.inventory.node;
-        let port = node.port.unwrap_or(self.shared.port);
-        let address = node.address.ok().map(|address| SocketAddr::new(address, port));
-        let message =
-            Scraped { cluster: self.shared.cluster, node: node.name.clone(), window, address, outcome, why };
+        let (cluster, node, address) = (self.shared.cluster, node.name.clone(), self.socket());
+        let message = Scraped { cluster, node, window, address, outcome, why };
         let (aggregator, telemetry) = (self.shared.aggregator.clone(), self.shared.telemetry.clone());
         async move {
             let depth = telemetry.mailbox.of(["aggregator"]);
@@ -118,10 +136,24 @@ impl Scraper {
         }
     }
 
+    /// Says once what is odd about a node's answers, and once that it is no more.
+    fn remark(&mut self, odd: &[Oddity]) {
+        let (node, address) = (&self.inventory.node.name, self.shown());
+        let among = |all: &[Oddity], one: &Oddity| all.iter().any(|other| other.is_like(one));
+        for over in self.said.iter().filter(|said| !among(odd, said)) {
+            log::info!("node {node} ({address}): no longer so: {over}");
+        }
+        let lasts = |new: &&Oddity| !new.may_pass() || among(&self.odd, new);
+        for new in odd.iter().filter(|new| !among(&self.said, new)).filter(lasts) {
+            log::warn!("node {node} ({address}): {}", new.advice());
+        }
+        self.said = odd.iter().filter(|new| among(&self.said, new) || lasts(new)).cloned().collect();
+        self.odd = odd.to_vec();
+    }
+
     /// Says once that a node fails and once that it answers again.
     fn note(&mut self, outcome: Result<(), (Missed, String)>) {
-        let (node, address) = (&self.inventory.node.name, self.inventory.node.address);
-        let address = address.map_or_else(|_| "no address".to_owned(), |address| address.to_string());
+        let (node, address) = (&self.inventory.node.name, self.shown());
         match outcome {
             Ok(()) => {
                 if self.ailing.take().is_some() {
@@ -177,18 +209,20 @@ impl Handler<Turn> for Scraper {
             format: self.format.clone(),
             fetch: self.fetch.clone(),
             target,
-            deadline: self.shared.deadline,
             discovery: self.discovery.clone(),
             inventory: self.inventory.clone(),
             previous: self.previous.clone(),
             window,
+            strangers: std::mem::take(&mut self.strangers),
         };
-        let done = job.run().into_actor(self).then(move |Done { format, outcome }, scraper, _| {
-            scraper.format = format;
+        let done = job.run().into_actor(self).then(move |done, scraper, _| {
+            let Done { format, strangers, outcome } = done;
+            (scraper.format, scraper.strangers) = (format, strangers);
             let (outcome, why) = match outcome {
                 Ok(took) => {
                     scraper.previous = Some(took.block.clone());
                     scraper.note(Ok(()));
+                    scraper.remark(&took.oddities);
                     (Ok(took), None)
                 }
                 Err((missed, why)) => {
