@@ -17,8 +17,11 @@ const LINES: usize = 400;
 const EDGES: u8 = 2;
 /// The imports that stay on one floor beside those of the edges: whole windows are written from the packed blocks, never
 /// from a copy of them.
-const SIDEWAYS: [(&str, &str); 2] =
-    [("src/wire/batch_text.rs", "rollup"), ("src/wire/metric_export.rs", "rollup")];
+const SIDEWAYS: [(&str, &str); 3] = [
+    ("src/wire/batch_text.rs", "rollup"),
+    ("src/wire/exposition.rs", "rollup"),
+    ("src/wire/metric_export.rs", "rollup"),
+];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

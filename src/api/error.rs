@@ -27,6 +27,22 @@ pub enum ApiError {
     /// A cluster that is not collected.
     #[error("cluster argument {:?} names no cluster that is collected; /api/v1/status has the names", brief(.0))]
     BadCluster(String),
+    /// A switch that is neither.
+    #[error("{parameter} {:?} is neither true nor false", brief(value))]
+    BadSwitch {
+        /// Which parameter.
+        parameter: &'static str,
+        /// Its value.
+        value: String,
+    },
+    /// A level that there is not.
+    #[error("level {:?} is none; known: {known}", brief(value))]
+    BadLevel {
+        /// The name.
+        value: String,
+        /// The names there are.
+        known: String,
+    },
     /// A path that cannot be decoded.
     #[error("the path cannot be decoded: {:?}; send every byte that is no plain character as % and two digits", brief(.0))]
     BadPath(String),
@@ -78,6 +94,8 @@ impl ApiError {
             Self::BadTime { .. }
             | Self::BadLabels(_)
             | Self::BadCluster(_)
+            | Self::BadSwitch { .. }
+            | Self::BadLevel { .. }
             | Self::BadPath(_)
             | Self::BadSelector { .. } => "bad_request",
             Self::NoNodeMetrics(_) | Self::NoPodMetrics(..) | Self::NoPod(_) => "not_found",
@@ -94,6 +112,8 @@ impl ResponseError for ApiError {
             Self::BadTime { .. }
             | Self::BadLabels(_)
             | Self::BadCluster(_)
+            | Self::BadSwitch { .. }
+            | Self::BadLevel { .. }
             | Self::BadPath(_)
             | Self::BadSelector { .. } => StatusCode::BAD_REQUEST,
             Self::NoNodeMetrics(_) | Self::NoPodMetrics(..) | Self::NoPod(_) => StatusCode::NOT_FOUND,

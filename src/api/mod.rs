@@ -46,7 +46,7 @@ pub const IN_FLIGHT: usize = 512;
 pub struct Settings {
     /// Data older than this is not healthy.
     pub stale_after: Duration,
-    /// Whether `/api/v1/metric-export` answers with an empty list.
+    /// Whether what exports everything at once is left empty.
     pub disable_export: bool,
     /// How objects' labels are told there.
     pub labels: LabelCopier,

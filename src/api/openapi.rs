@@ -3,6 +3,7 @@
 use super::routes::{ROUTES, Route, Speaks};
 use super::{Api, reply};
 use crate::model::entity::Name;
+use crate::wire::prometheus_names::Level;
 use actix_web::{HttpResponse, web};
 use serde_json::{Map, Value, json};
 
@@ -53,6 +54,7 @@ enum Answer {
     SeveralSeries,
     Export,
     Schema,
+    Scrape,
     Nodes,
     Node,
     Pods,
@@ -69,6 +71,7 @@ fn answer(route: &Route) -> Answer {
         "/api/v1/status" => Answer::Status,
         "/api/v1/metric-export" => Answer::Export,
         "/api/v1/metric-export-schema" => Answer::Schema,
+        "/api/v1/export/prometheus" => Answer::Scrape,
         _ if route.speaks == Speaks::Text => Answer::Health,
         _ if path.starts_with("/apis/") => match last {
             "nodes" => Answer::Nodes,
@@ -91,7 +94,7 @@ const fn content(answer: Answer) -> (&'static str, &'static str) {
     let json = "application/json";
     match answer {
         Answer::Page => ("text/html", "Text"),
-        Answer::Health => ("text/plain", "Text"),
+        Answer::Health | Answer::Scrape => ("text/plain", "Text"),
         Answer::Exposition => ("application/openmetrics-text", "Text"),
         Answer::Document => (json, "Document"),
         Answer::Status => (json, "Status"),
@@ -114,6 +117,7 @@ const fn looks_at(answer: Answer) -> &'static [&'static str] {
         Answer::Page | Answer::Exposition | Answer::Document | Answer::Status => &[],
         Answer::Listing | Answer::Schema => &[],
         Answer::Health => &["verbose"],
+        Answer::Scrape => &["cluster", "level", "timestamps", "created"],
         Answer::Names | Answer::Stats | Answer::Export | Answer::Node | Answer::Pod => &["cluster"],
         Answer::Series | Answer::SeveralSeries => &["cluster", "start", "end", "labels"],
         Answer::Nodes | Answer::Pods => &["cluster", "labelSelector"],
@@ -128,7 +132,13 @@ fn operation(route: &Route) -> Value {
         shown.split('{').skip(1).filter_map(|part| Some(part.split_once('}')?.0)).collect();
     let asked = looks_at(answer);
     let named = parts.iter().chain(asked).map(|name| reference("parameters", name));
-    let body = json!({ form: { "schema": reference("schemas", schema) } });
+    let mut body = json!({ form: { "schema": reference("schemas", schema) } });
+    if answer == Answer::Scrape
+        && let Some(forms) = body.as_object_mut()
+    {
+        let (other, schema) = content(Answer::Exposition);
+        forms.insert(other.to_owned(), json!({ "schema": reference("schemas", schema) }));
+    }
     let mut responses = Map::new();
     let mut respond = |status: &str, response: Value| responses.insert(status.to_owned(), response);
     respond("200", json!({ "description": route.about, "content": body }));
@@ -190,6 +200,9 @@ fn parameters(clusters: &[Name]) -> Value {
     let selector = json!({ "type": "string", "pattern": selectors() });
     let pairs = json!({ "type": "string", "pattern": PAIRS });
     let text = json!({ "type": "string" });
+    let level = Level::ALL.map(Level::word).join("|");
+    let levels = json!({ "type": "string", "pattern": format!("^(({level})(,({level}))*)?$") });
+    let switch = json!({ "type": "string", "enum": ["true", "false", ""] });
     json!({
         "node": part("node", "name or host name of a node"),
         "namespace": part("namespace", "name of a namespace"),
@@ -202,6 +215,9 @@ fn parameters(clusters: &[Name]) -> Value {
         "end": asked("end", "the last instant, in RFC 3339", time),
         "labels": asked("labels", "which part of the entity, as label:value,label:value", pairs),
         "labelSelector": asked("labelSelector", "a selector of labels, as Kubernetes takes it", selector),
+        "level": asked("level", "levels, parted by commas; without it, all", levels),
+        "timestamps": asked("timestamps", "whether samples have timestamps; without it, true", switch.clone()),
+        "created": asked("created", "whether counters of OpenMetrics tell when they began; without it, false", switch),
         "verbose": asked("verbose", "show every check", text),
     })
 }

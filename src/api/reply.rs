@@ -27,18 +27,34 @@ pub fn cluster(api: &Api, request: &HttpRequest) -> Result<Option<ClusterId>, Ap
     first(request.query_string(), "cluster").map(|name| api.cluster(&name)).transpose()
 }
 
+/// The switch that a parameter sets.
+///
+/// # Errors
+/// When it is neither `true` nor `false`.
+pub fn switch(query: &str, parameter: &'static str, default: bool) -> Result<bool, ApiError> {
+    match first(query, parameter) {
+        None => Ok(default),
+        Some(value) => value.parse().map_err(|_| ApiError::BadSwitch { parameter, value }),
+    }
+}
+
 /// JSON that is there.
 pub fn json(body: String) -> HttpResponse {
     HttpResponse::Ok().content_type(ContentType::json()).body(body)
 }
 
 /// JSON that is written while it is sent, no faster than the client reads. What fits into one piece is sent as one.
-pub fn long_json(mut pieces: impl Iterator<Item = String> + 'static) -> HttpResponse {
+pub fn long_json(pieces: impl Iterator<Item = String> + 'static) -> HttpResponse {
+    long("application/json", pieces)
+}
+
+/// The same of any media type.
+pub fn long(kind: &'static str, mut pieces: impl Iterator<Item = String> + 'static) -> HttpResponse {
     match (pieces.next(), pieces.next()) {
-        (first, None) => json(first.unwrap_or_default()),
+        (first, None) => HttpResponse::Ok().content_type(kind).body(first.unwrap_or_default()),
         (first, second) => {
             let pieces = first.into_iter().chain(second).chain(pieces);
-            stream(futures_util::stream::iter(pieces.map(Ok::<_, Infallible>)))
+            streamed(kind, futures_util::stream::iter(pieces.map(Ok::<_, Infallible>)))
         }
     }
 }
@@ -47,10 +63,17 @@ pub fn long_json(mut pieces: impl Iterator<Item = String> + 'static) -> HttpResp
 pub fn stream<E: std::error::Error + Send + Sync + 'static>(
     pieces: impl Stream<Item = Result<String, E>> + 'static,
 ) -> HttpResponse {
+    streamed("application/json", pieces)
+}
+
+fn streamed<E: std::error::Error + Send + Sync + 'static>(
+    kind: &'static str,
+    pieces: impl Stream<Item = Result<String, E>> + 'static,
+) -> HttpResponse {
     // A client that reads as fast as we write would have this thread for itself until the end.
     let pieces = pieces.then(|piece| async {
         tokio::task::yield_now().await;
         piece.map(Bytes::from)
     });
-    HttpResponse::Ok().content_type(ContentType::json()).streaming(pieces)
+    HttpResponse::Ok().content_type(kind).streaming(pieces)
 }

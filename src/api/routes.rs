@@ -108,6 +108,7 @@ routes! {
     "/api/v1/model/namespaces/{namespace}/pods/{pod}/containers/{container}/metrics/{metric:.+}" Json model::container_series, "one metric of a container of a pod";
     "/api/v1/metric-export" Json export::metrics, "newest points of nodes, pods and containers with all their labels";
     "/api/v1/metric-export-schema" Json export::schema, "what those points are";
+    "/api/v1/export/prometheus" Text export::prometheus, "newest point of every series, for Prometheus to scrape";
     "/apis/metrics/v1alpha1/nodes" Json resource_metrics::nodes, "cpu and memory of the nodes";
     "/apis/metrics/v1alpha1/nodes/{node}" Json resource_metrics::node, "cpu and memory of a node";
     "/apis/metrics/v1alpha1/pods" Json resource_metrics::pods, "cpu and memory of the pods";

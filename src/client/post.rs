@@ -1,7 +1,7 @@
 //! Asking a sink's server: one deadline over connecting, sending and the answer, no redirects, no proxies, and never
 //! more of an answer than is needed. What an answer means is left to `sinks`.
 
-use super::credentials::Secret;
+use super::credentials::{Secret, Token};
 use super::kubernetes::LoginError;
 use super::login::{certificates, trust_nothing};
 use actix_web::http::header;
@@ -102,6 +102,13 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
+impl Answer {
+    /// What the header of this name, in small letters, says.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str())
+    }
+}
+
 /// How one server is to be verified.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trust {
@@ -159,15 +166,38 @@ impl Poster {
         Self { client, deadline }
     }
 
+    /// Posts a request as whoever `who` makes of the secret, and once more where that was refused and there is a newer
+    /// one. Gives who was answered.
+    ///
+    /// # Errors
+    /// As [`Poster::post`].
+    pub async fn post_as(
+        &self,
+        token: &Token,
+        who: impl Fn(Option<Secret>) -> Who,
+        mut request: Request,
+    ) -> Result<(Answer, Who), PostError> {
+        let secret = token.get().await;
+        request.who = who(secret.clone());
+        let answer = self.post(&request).await?;
+        match secret {
+            Some(secret) if answer.status == 401 && token.refused(&secret).await => {
+                request.who = who(token.get().await);
+                Ok((self.post(&request).await?, request.who))
+            }
+            _ => Ok((answer, request.who)),
+        }
+    }
+
     /// Posts a request. A connection that was kept open and turns out to be closed is no failure: one more is tried.
     ///
     /// # Errors
     /// When there is no answer. An answer of any status is one, even if its body was cut off: the status says what
     /// became of the request.
-    pub async fn post(&self, request: Request) -> Result<Answer, PostError> {
+    pub async fn post(&self, request: &Request) -> Result<Answer, PostError> {
         let twice = async {
-            match self.once(&request).await {
-                Err(PostError::CutOff(_)) => self.once(&request).await,
+            match self.once(request).await {
+                Err(PostError::CutOff(_)) => self.once(request).await,
                 other => other,
             }
         };

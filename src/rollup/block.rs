@@ -78,6 +78,12 @@ impl Rows {
         (0..self.rows.len()).filter_map(|row| self.key(row))
     }
 
+    /// The first row whose entity is so, where no row behind one that is so is not; else how many there are.
+    pub fn first_that(&self, is_so: impl Fn(&Entity) -> bool) -> Row {
+        let entity = |at: u32| self.entities.get(usize::try_from(at).ok()?);
+        self.rows.partition_point(|(at, _)| !entity(*at).is_some_and(&is_so))
+    }
+
     /// Every entity, sorted.
     pub fn entities(&self) -> &[Entity] {
         &self.entities
@@ -164,6 +170,11 @@ impl Layout {
         let stored = self.columns.iter().filter(move |(_, set)| set.has(row)).map(|(metric, _)| metric);
         let started = stored.clone().any(|metric| *metric == MetricKey::Known(Metric::StartTime));
         stored.cloned().chain(started.then_some(MetricKey::Known(Metric::Uptime)))
+    }
+
+    /// Every metric that is stored, and the rows that have a value of it.
+    pub fn columns(&self) -> impl Iterator<Item = (&MetricKey, &RowSet)> {
+        self.columns.iter().map(|(metric, rows)| (metric, rows))
     }
 
     fn position(&self, metric: &MetricKey) -> Option<usize> {
@@ -298,7 +309,16 @@ impl Block {
 
     /// One whole column by row; None where a row has no value.
     pub fn column(&self, metric: Metric) -> Option<Vec<Option<u64>>> {
-        let at = self.layout.position(&MetricKey::Known(metric))?;
+        self.column_of(&MetricKey::Known(metric))
+    }
+
+    /// The same of a metric that may not be in the catalogue.
+    pub fn column_of(&self, metric: &MetricKey) -> Option<Vec<Option<u64>>> {
+        if *metric == MetricKey::Known(Metric::Uptime) {
+            let starts = self.column(Metric::StartTime)?;
+            return Some(starts.into_iter().map(|start| self.uptime(start?)).collect());
+        }
+        let at = self.layout.position(metric)?;
         let (_, present, column) = self.columns().nth(at)?;
         let mut values = vec![None; self.layout.rows.len()];
         for (row, value) in present.iter().zip(column.iter()) {

@@ -4,6 +4,7 @@
 pub mod block;
 mod chosen;
 pub mod cluster;
+pub mod ended;
 pub mod history;
 pub mod latest;
 pub mod node;

@@ -1,8 +1,10 @@
 //! Where points can go: one file a kind and one line in [`KINDS`], which drives parsing, errors, `--help` and the
 //! README. Queueing and retrying are left to the exporter actor, formats to `wire`.
 
+mod given;
 pub mod influxdb;
 pub mod log;
+pub mod prometheus;
 pub mod verdict;
 
 use crate::client::kubernetes::LoginError;
@@ -36,6 +38,12 @@ pub const KINDS: &[Kind] = &[
         about: "InfluxDB 1 and 2, VictoriaMetrics, and whatever else takes line protocol",
         options: influxdb::OPTIONS,
         build: influxdb::build,
+    },
+    Kind {
+        prefix: "prometheus",
+        about: "Prometheus, VictoriaMetrics, Mimir, Thanos, and whatever else takes remote writes",
+        options: prometheus::OPTIONS,
+        build: prometheus::build,
     },
     Kind {
         prefix: "log",
@@ -183,7 +191,7 @@ pub enum BuildError {
     #[error("{0}: no such sink {1:?}; {hint}", hint = nearest(.1, KINDS.iter().map(|kind| kind.prefix)))]
     Unknown(String, String),
     /// A kind that is not there yet.
-    #[error("{0}: {1:?} is not supported yet; leave it out, or give influxdb or log")]
+    #[error("{0}: {1:?} is not supported yet; leave it out, or give influxdb, prometheus or log")]
     NotYet(String, String),
 }
 

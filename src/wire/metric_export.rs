@@ -8,7 +8,7 @@ use super::lenient::GO_ZERO_TIME;
 use super::rfc3339;
 use crate::model::entity::{Entity, Labels, Name};
 use crate::model::label_copier::LabelCopier;
-use crate::model::metric::{Form, Kind, Labelled, Metric, MetricKey, Unit, Value};
+use crate::model::metric::{Form, Kind, Labelled, Metric, Unit, Value};
 use crate::model::time::Timestamp;
 use crate::rollup::block::{Block, Row};
 use serde::Serialize;
@@ -91,7 +91,7 @@ pub const DISABLED: &str = "[]\n";
 fn entities(block: &Block, cluster: Option<&Name>, metrics: &[Metric], copier: &LabelCopier) -> Vec<String> {
     let rows = &block.layout.rows;
     let columns: Vec<(Metric, Vec<Option<u64>>)> =
-        metrics.iter().filter_map(|metric| Some((*metric, column(block, *metric)?))).collect();
+        metrics.iter().filter_map(|metric| Some((*metric, block.column(*metric)?))).collect();
     let starts = block.column(Metric::StartTime).unwrap_or_default();
     let mut written = Vec::with_capacity(rows.entities().len());
     let mut first = 0;
@@ -106,14 +106,6 @@ fn entities(block: &Block, cluster: Option<&Name>, metrics: &[Metric], copier: &
         first = end;
     }
     written
-}
-
-fn column(block: &Block, metric: Metric) -> Option<Vec<Option<u64>>> {
-    if metric != Metric::Uptime {
-        return block.column(metric);
-    }
-    let key = MetricKey::Known(metric);
-    Some((0..block.layout.rows.len()).map(|row| block.value(row, &key)).collect())
 }
 
 /// One entity. None where nothing of it is exported.

@@ -3,6 +3,7 @@
 pub mod batch_text;
 pub mod chunks;
 pub mod entity_labels;
+pub mod exposition;
 pub mod go_json;
 pub mod influx_query;
 pub mod kubelet_stats;
@@ -14,6 +15,8 @@ pub mod metric_export;
 pub mod metrics_api;
 pub mod model_api;
 pub mod model_stats;
+pub mod prometheus_names;
 pub mod quantity;
+pub mod remote_write;
 pub mod rfc3339;
 pub mod telling;

@@ -19,6 +19,7 @@ use heapster::rollup::Rollup;
 use heapster::rollup::block::Block;
 use heapster::rollup::cluster::Batch;
 use heapster::rollup::history::{SeriesKey, Span};
+use heapster::rollup::latest::{Latest, Recent};
 use heapster::rollup::node::{Answer, Assembled, assemble};
 use heapster::rollup::points::{Numbered, public};
 use heapster::rollup::query::{Answer as Told, Query};
@@ -29,9 +30,13 @@ use heapster::simulator::cluster::Node;
 use heapster::simulator::{Shape, SyntheticCluster, objects, summary};
 use heapster::sinks::Slice;
 use heapster::sinks::influxdb::Lines;
+use heapster::sinks::prometheus::{Cluster, points as points_of};
 use heapster::wire::batch_text;
+use heapster::wire::exposition::{Asked, Format, exposition};
 use heapster::wire::kubelet_summary::{Summary, decode};
 use heapster::wire::kubernetes_objects::{ApiNode, ApiPod};
+use heapster::wire::prometheus_names::{Level, takes};
+use heapster::wire::remote_write::Version;
 use std::hint::black_box;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -268,6 +273,10 @@ fn batch(nodes: u32) -> Arc<Batch> {
     Arc::new(rollup.close_due(window(1).end(), uptime).pop().unwrap())
 }
 
+/// Both versions of remote write.
+const VERSIONS: [(&str, Version); 2] =
+    [("remote write 1.0", Version::One), ("remote write 2.0", Version::Two)];
+
 /// A window of 1,000 nodes through each encoder, in requests as sinks send them.
 fn encoding(criterion: &mut Criterion) {
     let batch = batch(1_000);
@@ -296,6 +305,27 @@ fn encoding(criterion: &mut Criterion) {
     }
     let packed: Vec<usize> = slices().map(|slice| gzip(&lines(false).body(&slice).0).len()).collect();
     say("line protocol, compressed", packed.iter().sum(), packed.iter().copied().max().unwrap());
+    let known = Rc::new(Numbered::new(batch.clone(), takes));
+    let request = |version, range: std::ops::Range<usize>| {
+        points_of(version, &Cluster::None, &Slice { window: known.clone(), range })
+    };
+    let requests = |version| {
+        let all = (0..known.len()).step_by(5_000).map(|start| start..known.len().min(start + 5_000));
+        all.map(|range| black_box(request(version, range)).len()).collect::<Vec<_>>()
+    };
+    for (what, version) in VERSIONS {
+        let (sent, once) = (requests(version), request(version, 0..5_000));
+        say(what, sent.iter().sum(), sent.iter().copied().max().unwrap());
+        let whole = snap::raw::decompress_len(&once).unwrap();
+        println!("{what}: {:.2} bytes a point before snappy", whole as f64 / 5_000.0);
+    }
+    let latest = || Latest {
+        nodes: batch.nodes.iter().map(|block| Recent { newest: block.clone(), older: Vec::new() }).collect(),
+        sums: batch.sums.iter().cloned().collect(),
+    };
+    let asked = Asked { format: Format::Text, levels: Level::ALL.to_vec(), timestamps: true, created: false };
+    let scrape = || exposition(vec![(None, latest())], asked.clone()).map(|piece| black_box(piece).len());
+    say("a scrape", scrape().sum(), scrape().max().unwrap());
     let stored = write(&batch);
     say("a spool's file", stored.len(), stored.len());
     say("a queue's memory, alone", batch.own_bytes(None), batch.own_bytes(None));
@@ -310,6 +340,10 @@ fn encoding(criterion: &mut Criterion) {
     group.bench_function("line protocol, compressed", |bencher| {
         bencher.iter(|| slices().map(|slice| gzip(&lines(false).body(&slice).0).len()).sum::<usize>())
     });
+    for (what, version) in VERSIONS {
+        group.bench_function(what, |bencher| bencher.iter(|| requests(version).len()));
+    }
+    group.bench_function("a scrape", |bencher| bencher.iter(|| scrape().sum::<usize>()));
     group.bench_function("written for a spool", |bencher| bencher.iter(|| black_box(write(&batch)).len()));
     group.bench_function("read from a spool", |bencher| {
         bencher.iter(|| black_box(read(&stored).unwrap()).nodes.len())

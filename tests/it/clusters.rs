@@ -62,6 +62,17 @@ async fn each_cluster_answers_for_itself_and_all_of_them_together() {
     assert_eq!(all.into_iter().collect::<Vec<_>>(), ["east", "west"]);
     let one = exported(&collector.get("/api/v1/metric-export?cluster=east").await.body);
     assert_eq!(one.into_iter().collect::<Vec<_>>(), ["-"]);
+    // To Prometheus every series says of which it is, even where one is asked for: jobs may ask for one each.
+    let told = |body: &str| -> std::collections::BTreeSet<String> {
+        let series = body.lines().filter(|line| !line.starts_with('#'));
+        let cluster = |line: &str| line.split_once("{cluster=\"")?.1.split('"').next().map(str::to_owned);
+        series.map(|line| cluster(line).unwrap_or_else(|| "-".to_owned())).collect()
+    };
+    let levels = "/api/v1/export/prometheus?level=cluster,namespace,node";
+    let all = told(&collector.get(levels).await.body);
+    assert_eq!(all.into_iter().collect::<Vec<_>>(), ["east", "west"]);
+    let one = told(&collector.get(&format!("{levels}&cluster=west")).await.body);
+    assert_eq!(one.into_iter().collect::<Vec<_>>(), ["west"]);
     let reply = collector.get("/api/v1/model/nodes?cluster=north").await;
     assert_eq!(reply.status, 400);
     assert!(["north", "/api/v1/status"].iter().all(|word| reply.body.contains(word)), "{}", reply.body);

@@ -1,5 +1,6 @@
 //! Real databases for tests: each started in a folder of its own on ports that are free, and ended with the test.
 
+use crate::programs::program;
 use crate::support::{Reply, get, until};
 use std::net::TcpListener;
 use std::path::Path;
@@ -17,17 +18,6 @@ pub struct Database {
 /// A port that is free at this moment.
 pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-/// A program where Debian puts it or in the path. None, said aloud, where it is not installed.
-fn program(name: &str, package: &str) -> Option<String> {
-    let found = std::env::var("PATH").unwrap_or_default();
-    let found =
-        found.split(':').map(|folder| format!("{folder}/{name}")).find(|path| Path::new(path).exists());
-    if found.is_none() {
-        eprintln!("skipped: {name} is not installed; apt-get install {package}");
-    }
-    found
 }
 
 impl Database {

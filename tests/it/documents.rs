@@ -193,7 +193,7 @@ fn paths_that_are_mentioned_are_there() {
 }
 
 /// Flags in the README that are those of other programs.
-const OTHER_FLAGS: &[&str] = &["release", "raw", "cacert", "cert", "key"];
+const OTHER_FLAGS: &[&str] = &["release", "raw", "cacert", "cert", "key", "web"];
 
 #[test]
 fn flags_that_are_mentioned_are_there() {

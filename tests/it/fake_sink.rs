@@ -42,12 +42,14 @@ pub struct Asked {
     pub path: String,
     pub headers: BTreeMap<String, String>,
     pub body: String,
+    /// The same as it came.
+    pub raw: Vec<u8>,
 }
 
 impl Asked {
     /// The lines that were written; none for a question.
     pub fn lines(&self) -> Vec<&str> {
-        if self.path.contains("/write?") { self.body.lines().collect() } else { Vec::new() }
+        if self.path.contains("/write") { self.body.lines().collect() } else { Vec::new() }
     }
 }
 
@@ -129,7 +131,7 @@ fn serve(stream: TcpStream, kept: &Mutex<Kept>, script: &Script, clock: &Clock) 
         let manner = {
             let mut kept = kept.lock().unwrap();
             kept.asked.push(asked.clone());
-            if asked.path.contains("/write?") {
+            if asked.path.contains("/write") {
                 kept.writes += 1;
                 let manner = script(kept.writes - 1, &asked);
                 // A status that says yes is a yes, even if the body is cut off.
@@ -184,7 +186,7 @@ fn receive(input: &mut BufReader<TcpStream>, clock: &Clock) -> Option<Asked> {
     if headers.get("content-encoding").is_some_and(|encoding| encoding == "gzip") {
         GzDecoder::new(&*body).read_to_string(&mut text).unwrap();
     } else {
-        text = String::from_utf8(body).unwrap();
+        text = String::from_utf8_lossy(&body).into_owned();
     }
-    Some(Asked { at: clock.uptime(), path, headers, body: text })
+    Some(Asked { at: clock.uptime(), path, headers, body: text, raw: body })
 }

@@ -111,6 +111,7 @@ async fn the_export_joins_labels_as_the_flags_say() {
     let disabled = Collector::start(&[&source, "--disable_export"]).await;
     until("data", async || (disabled.get("/healthz").await.status == 200).then_some(())).await;
     assert_eq!(disabled.get("/api/v1/metric-export").await.body, "[]\n");
+    assert_eq!(disabled.get("/api/v1/export/prometheus").await.body, "");
     disabled.running.stop().await;
     simulator.stop().await;
 }

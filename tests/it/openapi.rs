@@ -144,8 +144,8 @@ async fn every_answer_has_the_shape_that_is_told() {
         let content = responses[reply.status.to_string()]["content"].as_object();
         let content =
             content.unwrap_or_else(|| panic!("{path}: {} is not told: {}", reply.status, reply.body));
-        let (kind, told) = content.iter().next().unwrap();
-        assert_eq!((reply.status, reply.kind.split(';').next()), (200, Some(kind.as_str())), "{path}");
+        let told = &content[reply.kind.split(';').next().unwrap()];
+        assert_eq!(reply.status, 200, "{path}");
         if route.speaks == Speaks::Json {
             let value: Value = serde_json::from_str(&reply.body).unwrap();
             assert_eq!(wrong(&document, &told["schema"], &value, &path), [""; 0]);

@@ -1,19 +1,18 @@
 //! The options of an `influxdb` URI, checked. What is done with them is left to the sink.
 
 use super::public_without_counters;
-use crate::client::credentials::{Secret, TokenSource};
+use crate::client::credentials::TokenSource;
 use crate::client::post::Trust;
 use crate::config::options::OptionLine;
 use crate::config::uri::{Uri, UriError};
 use crate::rollup::points::{Takes, public};
+use crate::sinks::given::{bad, concurrency, secret, server, timeout, trust};
 use crate::wire::influx_query::parse_duration;
 use std::time::Duration;
 use url::Url;
 
 /// Where Heapster looked where nothing was given.
 const DEFAULT_SERVER: &str = "http://localhost:8086";
-/// The most requests at once: more would only wait for each other at the server.
-const MOST_AT_ONCE: usize = 64;
 /// The shortest that an InfluxDB keeps.
 const SHORTEST_RETENTION: Duration = Duration::from_secs(3600);
 
@@ -104,14 +103,7 @@ pub(super) struct Options {
 
 impl Options {
     pub(super) fn parse(uri: &Uri) -> Result<Self, UriError> {
-        let mut base = match uri.config()? {
-            Some(url) => url.clone(),
-            None => Url::parse(DEFAULT_SERVER)
-                .map_err(|_| uri.incomplete("has no server; give http://HOST:PORT"))?,
-        };
-        if !base.username().is_empty() || base.password().is_some() {
-            return Err(uri.incomplete("takes no user in the URL; give ?user=…&pw=…"));
-        }
+        let mut base = server(uri, DEFAULT_SERVER)?;
         if uri.flag("secure", false)? && base.scheme() == "http" {
             base.set_scheme("https").map_err(|()| uri.incomplete("has a URL that cannot be https"))?;
         }
@@ -120,25 +112,15 @@ impl Options {
             Some(bucket) => Self::v2(uri, bucket)?,
             None => Self::v1(uri)?,
         };
-        let concurrency = match uri.text("concurrency").map_or(Ok(1), str::parse) {
-            Ok(count @ 1..=MOST_AT_ONCE) => count,
-            _ => return Err(bad(uri, "concurrency", "can only be positive: give 1 to 64")),
-        };
-        let range = Duration::from_millis(100)..=Duration::from_secs(600);
-        let timeout = uri.text("timeout").map(|text| {
-            let timeout = humantime::parse_duration(text).ok().filter(|timeout| range.contains(timeout));
-            timeout.ok_or_else(|| bad(uri, "timeout", "is no timeout: give 100ms to 10m"))
-        });
-        let timeout = timeout.transpose()?;
         Ok(Self {
-            trust: Trust { insecure: uri.flag("insecuressl", false)?, ca: uri.text("ca").map(Into::into) },
+            trust: trust(uri)?,
             base,
             api,
             secret,
             with_fields: uri.flag("withfields", false)?,
             cluster_name: uri.text("cluster_name").unwrap_or("default").to_owned(),
-            concurrency,
-            timeout,
+            concurrency: concurrency(uri)?,
+            timeout: timeout(uri)?,
             gzip: uri.flag("gzip", true)?,
             without_counters: uri.flag("disable_counter_metrics", false)?,
         })
@@ -192,17 +174,5 @@ impl Options {
 
     pub(super) fn takes(&self) -> Takes {
         if self.without_counters { public_without_counters } else { public }
-    }
-}
-
-fn bad(uri: &Uri, option: &str, problem: &'static str) -> UriError {
-    uri.bad_option(option, uri.text(option).unwrap_or_default(), problem)
-}
-
-/// A secret as it was given, or in the file that was given.
-fn secret(text: &str) -> TokenSource {
-    match text.strip_prefix("file://") {
-        Some(path) => TokenSource::File(path.into()),
-        None => TokenSource::Fixed(Secret::new(text)),
     }
 }

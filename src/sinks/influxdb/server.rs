@@ -2,7 +2,7 @@
 
 use super::options::{Api, Options};
 use crate::client::credentials::{Secret, Token, TokenSource};
-use crate::client::post::{Answer, PostError, Poster, Request, Who};
+use crate::client::post::{Answer, Poster, Request, Who};
 use crate::clock::Clock;
 use crate::sinks::{Refused, verdict};
 use crate::wire::influx_query::{self as query, Policy, Said};
@@ -164,24 +164,9 @@ impl Server {
         headers: Vec<(&'static str, String)>,
         body: Vec<u8>,
     ) -> Result<(Answer, Who), Refused> {
-        let failed = |error: PostError| verdict::of_failure(&error);
-        let request = |who: &Who| Request {
-            url: url.clone(),
-            who: who.clone(),
-            headers: headers.clone(),
-            body: body.clone(),
-        };
-        let secret = self.token.get().await;
-        let who = self.who(secret.clone());
-        let answer = self.poster.post(request(&who)).await.map_err(failed)?;
-        match secret {
-            Some(secret) if answer.status == 401 && self.token.refused(&secret).await => {
-                let who = self.who(self.token.get().await);
-                let answer = self.poster.post(request(&who)).await.map_err(failed)?;
-                Ok((answer, who))
-            }
-            _ => Ok((answer, who)),
-        }
+        let request = Request { url, who: Who::Anonymous, headers, body };
+        let answered = self.poster.post_as(&self.token, |secret| self.who(secret), request).await;
+        answered.map_err(|error| verdict::of_failure(&error))
     }
 
     fn who(&self, secret: Option<Secret>) -> Who {
