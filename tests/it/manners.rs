@@ -70,6 +70,9 @@ async fn every_route_keeps_to_the_manners() {
             Speaks::Text if route.path == "/metrics" => {
                 "application/openmetrics-text; version=1.0.0; charset=utf-8"
             }
+            Speaks::Text if route.path == "/api/v1/export/prometheus" => {
+                "text/plain; version=0.0.4; charset=utf-8"
+            }
             Speaks::Text if route.path == "/" => "text/html; charset=utf-8",
             Speaks::Text => "text/plain; charset=utf-8",
         };
