@@ -35,7 +35,7 @@
 //!    has answered or the time is up: then there are points of namespaces and cluster, and the window goes to the sinks.
 //! 5. A web handler asks [`rollup::query`] by message and writes the answer in the form of [`wire::model_api`]. Asked for
 //!    many entities at once, the aggregator hands out its newest blocks ([`rollup::latest`]), and the handler writes them
-//!    piece by piece while they are sent ([`wire::metric_export`], [`wire::metrics_api`]).
+//!    piece by piece while they are sent ([`wire::metric_export`], [`wire::metrics_api`], [`wire::exposition`]).
 //!
 //! A new metric is one line of [`model::metric`]. A new source or sink is one file, one format, one line of its table.
 //!
