@@ -40,6 +40,7 @@ mod lines;
 mod logins;
 mod manifests;
 mod manners;
+mod moving;
 mod objects;
 mod objects_inventory;
 mod objects_quantities;
