@@ -126,7 +126,8 @@ impl Api {
     /// # Errors
     /// When too many wait, or the answer does not come in time.
     async fn ask(&self, cluster: Option<ClusterId>, query: Query) -> Result<Answer, ApiError> {
-        let result = self.ask_in_time(cluster, query).await;
+        // Here, not on the aggregator's thread.
+        let result = self.ask_in_time(cluster, query).await.map(Answer::settled);
         let outcome = result.as_ref().map_or_else(ApiError::as_label, |_| "ok");
         self.telemetry.questions.of([outcome]).inc();
         result

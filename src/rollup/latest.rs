@@ -65,11 +65,18 @@ impl Latest {
                 Self { nodes: cluster.node(node).and_then(recent).into_iter().collect(), sums: Vec::new() }
             }
             Scope::Pod(namespace, pod) => {
-                let nodes = cluster.nodes().filter_map(recent);
-                Self {
-                    nodes: nodes.filter(|recent| knows(recent, namespace, pod)).collect(),
-                    sums: Vec::new(),
+                let own =
+                    |ring: &Ring| Recent::of(cluster, ring).filter(|recent| knows(recent, namespace, pod));
+                let mut nodes: Vec<Recent> = cluster.homes(namespace, pod).filter_map(own).collect();
+                if nodes.is_empty() {
+                    // It has no point yet, or none any more.
+                    let knowing = cluster.nodes().filter(|(_, ring)| {
+                        let facts = ring.latest().and_then(|block| block.facts.as_ref());
+                        facts.is_some_and(|facts| facts.pod(namespace, pod).is_some())
+                    });
+                    nodes = knowing.filter_map(recent).collect();
                 }
+                Self { nodes, sums: Vec::new() }
             }
         }
     }

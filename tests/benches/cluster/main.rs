@@ -10,6 +10,7 @@
     clippy::disallowed_methods
 )]
 
+mod handlings;
 mod measure;
 mod moving;
 mod options;
@@ -36,6 +37,12 @@ fn main() -> ExitCode {
     match options.sizes.first() {
         Some(size) if options.simulate => {
             simulate::run(size);
+            ExitCode::SUCCESS
+        }
+        Some(size) if options.handlings => {
+            // Many lists of some length, and few long ones.
+            handlings::run(size, size.namespaces());
+            handlings::run(size, 2);
             ExitCode::SUCCESS
         }
         _ => actix_web::rt::System::new().block_on(all(&options)),

@@ -52,6 +52,8 @@ pub struct Options {
     pub queries: u32,
     /// More of the collector's command line.
     pub flags: Vec<String>,
+    /// Tell what holds the aggregator's thread instead.
+    pub handlings: bool,
     /// Play the cluster of the one size instead of measuring.
     pub simulate: bool,
 }
@@ -66,6 +68,7 @@ cargo bench --bench cluster -- [OPTIONS]
   --query-rounds=N                    rounds measured with questions (2)
   --queries=N                         questions a second, paced (1000); 0 for none
   --flag=FLAG                         one more flag of the collector, such as --flag=--shard=1/2
+  --handlings                         what holds the aggregator's thread, without actors: 5,000 nodes
   --quick                             50 nodes, 5 s, 3 and 1 rounds";
 
 const fn usual() -> Size {
@@ -94,6 +97,7 @@ pub fn parse(arguments: impl Iterator<Item = String>) -> Result<Options, String>
         query_rounds: 2,
         queries: 1_000,
         flags: Vec::new(),
+        handlings: false,
         simulate: false,
     };
     for argument in arguments {
@@ -115,6 +119,11 @@ pub fn parse(arguments: impl Iterator<Item = String>) -> Result<Options, String>
             "--query-rounds" => options.query_rounds = number()?,
             "--queries" => options.queries = number()?,
             "--flag" => options.flags.push(value.to_owned()),
+            "--handlings" => {
+                options.handlings = true;
+                let Size { psi, pretty, .. } = *size(&mut one);
+                *size(&mut one) = Size { nodes: 5_000, psi, pretty, ..usual() };
+            }
             "--simulate" => options.simulate = true,
             "--quick" => {
                 size(&mut one).nodes = 50;
