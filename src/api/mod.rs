@@ -24,6 +24,7 @@ use crate::messages::{Ask, AskNodes, AskState, ClusterState, NodeState, SinkStat
 use crate::model::entity::{ClusterId, Name};
 use crate::model::label_copier::LabelCopier;
 use crate::model::metric::Value;
+use crate::model::shard::Shard;
 use crate::model::time::Timestamp;
 use crate::rollup::history::{SeriesKey, Span};
 use crate::rollup::latest::{Latest, Scope};
@@ -50,6 +51,8 @@ pub struct Settings {
     pub disable_export: bool,
     /// How objects' labels are told there.
     pub labels: LabelCopier,
+    /// Which part of the clusters is collected; None for all of them.
+    pub shard: Option<Shard>,
     /// What the sinks are called.
     pub sinks: Vec<String>,
 }

@@ -7,6 +7,8 @@ pub mod label_copier;
 pub mod metric;
 pub mod report;
 pub mod selector;
+pub mod shard;
+pub mod share;
 pub mod time;
 pub mod unusable;
 pub mod usage;

@@ -324,7 +324,7 @@ impl Cluster {
     }
 
     /// Every node with its ring, sorted by name.
-    pub(super) fn nodes(&self) -> impl Iterator<Item = (&Name, &Ring)> {
+    pub(super) fn nodes(&self) -> impl ExactSizeIterator<Item = (&Name, &Ring)> {
         self.nodes.iter().map(|(name, node)| (name, &node.ring))
     }
 
@@ -345,6 +345,11 @@ impl Cluster {
     /// Every pod of a namespace that has points.
     pub(super) fn pods<'c>(&'c self, namespace: &str) -> impl Iterator<Item = &'c Name> + use<'c> {
         self.homes.pods(namespace)
+    }
+
+    /// The nodes that pods of a namespace have points on, again for every pod.
+    pub(super) fn homes_of_all<'c>(&'c self, namespace: &str) -> impl Iterator<Item = &'c Name> + use<'c> {
+        self.homes.of_all(namespace)
     }
 
     /// How many pods of a namespace have points.

@@ -61,6 +61,12 @@ impl Homes {
         home.into_iter().flat_map(|home| std::iter::once(&home.node).chain(&home.others))
     }
 
+    /// The nodes of every pod of a namespace, each as often as it has one.
+    pub fn of_all<'h>(&'h self, namespace: &str) -> impl Iterator<Item = &'h Name> + use<'h> {
+        let homes = self.pods.get(namespace).into_iter().flat_map(BTreeMap::values);
+        homes.flat_map(|home| std::iter::once(&home.node).chain(&home.others))
+    }
+
     /// Every namespace that has a pod.
     pub fn namespaces(&self) -> impl Iterator<Item = &Name> {
         self.pods.keys()

@@ -5,6 +5,7 @@ use super::block::{Block, Rows};
 use super::cluster::Cluster;
 use super::history::Ring;
 use crate::model::entity::{Entity, Name};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Whose newest points are asked for.
@@ -14,6 +15,8 @@ pub enum Scope {
     All,
     /// Those of one node, given by name or hostname.
     Node(Name),
+    /// Those of the nodes that pods of one namespace have points on.
+    Namespace(Name),
     /// Those of the nodes that one pod is bound to: namespace and pod.
     Pod(Name, Name),
 }
@@ -33,7 +36,7 @@ pub struct Recent {
 pub struct Latest {
     /// One for each node that has any, sorted by name.
     pub nodes: Vec<Recent>,
-    /// The sums of the windows that are listed, newest first; none where one node or pod was asked for.
+    /// The sums of the windows that are listed, newest first; none where not everybody was asked for.
     pub sums: Vec<Arc<Block>>,
 }
 
@@ -61,6 +64,14 @@ impl Latest {
                 nodes: cluster.nodes().filter_map(recent).collect(),
                 sums: cluster.recent(cluster.sums()).cloned().collect(),
             },
+            Scope::Namespace(namespace) if cluster.pods_count(namespace) < cluster.nodes().len() => {
+                let homes: BTreeSet<&Name> = cluster.homes_of_all(namespace).collect();
+                let own = |name: &&Name| cluster.node(name).and_then(recent);
+                Self { nodes: homes.iter().filter_map(own).collect(), sums: Vec::new() }
+            }
+            Scope::Namespace(_) => {
+                Self { nodes: cluster.nodes().filter_map(recent).collect(), sums: Vec::new() }
+            }
             Scope::Node(node) => {
                 Self { nodes: cluster.node(node).and_then(recent).into_iter().collect(), sums: Vec::new() }
             }

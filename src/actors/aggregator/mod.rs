@@ -30,6 +30,7 @@ struct Standing {
     discovered: bool,
     undiscovered: Option<String>,
     unusable: usize,
+    of_other_shards: usize,
     answered: usize,
     last: Option<(Window, Duration)>,
     uid: Option<Name>,
@@ -156,6 +157,7 @@ impl Handler<InventoryChanged> for Aggregator {
             standing.discovered = true;
             standing.undiscovered = None;
             standing.unusable = changed.unusable.len();
+            standing.of_other_shards = changed.of_other_shards;
         }
         self.compare(usize::from(changed.cluster.0), changed.uid);
         if let Some(name) = self.names.get(usize::from(changed.cluster.0)) {
@@ -230,6 +232,7 @@ impl Handler<AskState> for Aggregator {
                 undiscovered: standing.undiscovered.clone(),
                 scraped,
                 unusable: standing.unusable,
+                of_other_shards: standing.of_other_shards,
                 answered: standing.answered,
                 last_window: standing.last.map(|(window, _)| window),
                 age: standing.last.map(|(_, at)| now.saturating_sub(at)),
