@@ -6,7 +6,7 @@ use heapster::simulator::{Shape, SyntheticCluster, summary};
 use serde_json::Value;
 
 #[path = "../benches/cluster/moving.rs"]
-mod moving;
+mod body;
 
 fn written(psi: bool, pretty: bool) -> Vec<u8> {
     let born = Timestamp::from_seconds(NOW.seconds() - 3_600);
@@ -38,7 +38,7 @@ fn all(text: &[u8]) -> Vec<(String, Value)> {
 fn a_body_keeps_its_shape_and_every_figure_moves() {
     for (psi, pretty) in [(true, true), (false, false)] {
         let text = written(psi, pretty);
-        let mut moving = moving::Moving::new(text.clone(), 10, 7);
+        let mut moving = body::Moving::new(text.clone(), 10, 7);
         let mut bodies = Vec::new();
         for round in 0..=10 {
             let mut out = Vec::new();
@@ -91,7 +91,7 @@ fn a_body_keeps_its_shape_and_every_figure_moves() {
 
 #[test]
 fn nothing_is_measured_twice_within_the_housekeeping() {
-    let mut moving = moving::Moving::new(written(true, true), 10, 7);
+    let mut moving = body::Moving::new(written(true, true), 10, 7);
     let mut ask = |seconds: i64| {
         let mut out = Vec::new();
         moving.write(NOW.seconds() + seconds, &mut out);
