@@ -2,7 +2,7 @@
 //! question means is left to [`super::query`].
 
 use super::block::{Block, Rows};
-use super::history::Ring;
+use super::history::{Form, Ring};
 use super::homes::Homes;
 use super::schedule::Schedule;
 use super::sum::NamespaceSums;
@@ -65,19 +65,6 @@ pub struct Held {
     pub late: u64,
 }
 
-impl Held {
-    /// Counts what is dropped; `next` is the oldest block that stays.
-    fn forget(&mut self, dropped: &[Arc<Block>], next: Option<&Arc<Block>>) {
-        for (at, block) in dropped.iter().enumerate() {
-            self.blocks -= 1;
-            self.points -= block.points();
-            // What a later block shares is counted until that one goes.
-            let later = dropped.get(at + 1).or(next);
-            self.bytes -= block.own_bytes(later.map(|later| &**later));
-        }
-    }
-}
-
 /// One cluster's history.
 #[derive(Debug)]
 pub struct Cluster {
@@ -94,7 +81,8 @@ pub struct Cluster {
     first_until: Timestamp,
     /// The node that was swept last.
     swept: Option<Name>,
-    held: Held,
+    /// Answers that came after their window was closed.
+    late: u64,
 }
 
 impl Cluster {
@@ -112,7 +100,7 @@ impl Cluster {
             next_to_close: None,
             first_until: Timestamp::default(),
             swept: None,
-            held: Held::default(),
+            late: 0,
         }
     }
 
@@ -145,7 +133,7 @@ impl Cluster {
         let window = block.window.index();
         self.rewind(window);
         if self.next_to_close.is_some_and(|next| window < next) {
-            self.held.late += 1;
+            self.late += 1;
         } else {
             let open = self.open.entry(window).or_default();
             if open.took.insert(node.clone()) {
@@ -160,9 +148,6 @@ impl Cluster {
                 self.homes.add(namespace, pod, node);
             }
         }
-        self.held.blocks += 1;
-        self.held.points += block.points();
-        self.held.bytes += block.own_bytes(entry.ring.latest().map(|latest| &**latest));
         entry.last_sums = Some((window, sums));
         entry.ring.push(block, uptime);
         self.prune(node, uptime);
@@ -235,16 +220,10 @@ impl Cluster {
         }
         let block = (!took.is_empty() || carried > 0).then(|| {
             let block = Arc::new(sums.pack(window, now, self.sums.latest().map(|block| &**block)));
-            self.held.blocks += 1;
-            self.held.points += block.points();
-            self.held.bytes += block.own_bytes(self.sums.latest().map(|latest| &**latest));
             self.sums.push(block.clone(), uptime);
             block
         });
-        let of_window = |node: &Name| {
-            let blocks = self.nodes.get(node)?.ring.blocks();
-            blocks.rev().find(|block| block.window == window).cloned()
-        };
+        let of_window = |node: &Name| self.nodes.get(node)?.ring.of_window(window);
         let mut names: Vec<&Name> = took.iter().collect();
         names.sort_unstable();
         let nodes = names.into_iter().filter_map(of_window).collect();
@@ -253,8 +232,7 @@ impl Cluster {
 
     /// Drops what of the sums and of some nodes is past its retention, and forgets nodes that have no point left.
     fn sweep(&mut self, uptime: Duration) {
-        let dropped = self.sums.prune(uptime, self.retention);
-        self.held.forget(&dropped, self.sums.blocks().next());
+        self.sums.prune(uptime, self.retention);
         let from = self.swept.take().map_or(Bound::Unbounded, Bound::Excluded);
         let next = self.nodes.range::<Name, _>((from, Bound::Unbounded)).map(|(name, _)| name.clone());
         let some: Vec<Name> = next.take(SWEPT_NODES).collect();
@@ -280,18 +258,13 @@ impl Cluster {
     fn prune(&mut self, name: &Name, uptime: Duration) -> usize {
         let Some(node) = self.nodes.get_mut(name) else { return 0 };
         let dropped = node.ring.prune(uptime, self.retention);
-        let Some(last) = dropped.last() else { return 0 };
-        let next = node.ring.blocks().next();
-        self.held.forget(&dropped, next);
-        let mut gone: Vec<&Arc<Rows>> = dropped.iter().map(|block| &block.layout.rows).collect();
+        let mut gone: Vec<&Arc<Rows>> = dropped.iter().map(|layout| &layout.rows).collect();
         gone.dedup_by(|a, b| Arc::ptr_eq(a, b));
-        if next.is_some_and(|next| Arc::ptr_eq(&next.layout.rows, &last.layout.rows)) {
-            gone.pop();
-        }
+        gone.retain(|rows| !node.ring.layouts().any(|kept| Arc::ptr_eq(&kept.rows, rows)));
         let mut pods = 0;
         for (namespace, pod) in gone.into_iter().flat_map(|rows| pods_of(rows)) {
             let entity = Entity::Pod { namespace: namespace.clone(), pod: pod.clone() };
-            if !node.ring.distinct_rows().any(|rows| rows.find(&entity, None).is_some()) {
+            if !node.ring.layouts().any(|kept| kept.rows.find(&entity, None).is_some()) {
                 self.homes.forget(namespace, pod, name);
                 pods += 1;
             }
@@ -301,9 +274,15 @@ impl Cluster {
 
     /// What is held and what was counted.
     pub fn held(&self) -> Held {
-        let latest = self.nodes.values().map(|node| &node.ring).chain([&self.sums]).filter_map(Ring::latest);
-        let entities = latest.map(|block| block.layout.rows.entities().len()).sum();
-        Held { entities, pods: self.homes.len(), ..self.held }
+        let mut held = Held { late: self.late, pods: self.homes.len(), ..Held::default() };
+        for ring in self.nodes.values().map(|node| &node.ring).chain([&self.sums]) {
+            let (blocks, points, bytes) = ring.size();
+            held.blocks += blocks;
+            held.points += points;
+            held.bytes += bytes;
+            held.entities += ring.latest().map_or(0, |block| block.layout.rows.entities().len());
+        }
+        held
     }
 
     /// The sums' ring.
@@ -358,14 +337,14 @@ impl Cluster {
     }
 
     /// The blocks whose entities are listed, newest first.
-    pub(super) fn recent<'c>(&'c self, ring: &'c Ring) -> impl Iterator<Item = &'c Arc<Block>> + use<'c> {
-        ring.blocks().rev().take_while(|block| self.is_listed(block))
+    pub(super) fn recent<'c>(&'c self, ring: &'c Ring) -> impl Iterator<Item = &'c Form> + use<'c> {
+        ring.forms().take_while(|form| self.is_listed(form.window()))
     }
 
-    /// Whether a block is recent enough for its entities to be listed: of the last window closed, the one before it,
-    /// or a later one.
-    pub(super) fn is_listed(&self, block: &Block) -> bool {
-        self.next_to_close.is_none_or(|next| block.window.index() >= next - 2)
+    /// Whether a window is recent enough for its entities to be listed: the last one closed, the one before it, or a
+    /// later one.
+    pub(super) fn is_listed(&self, window: Window) -> bool {
+        self.next_to_close.is_none_or(|next| window.index() >= next - 2)
     }
 }
 

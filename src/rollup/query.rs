@@ -94,9 +94,9 @@ pub fn answer(clusters: &[&Cluster], query: &Query) -> Answer {
             let rings =
                 clusters.iter().flat_map(|cluster| cluster.nodes().map(move |(_, ring)| (cluster, ring)));
             let mut rows: Vec<Arc<Rows>> = Vec::new();
-            for block in rings.flat_map(|(cluster, ring)| cluster.recent(ring)) {
-                if !rows.last().is_some_and(|last| Arc::ptr_eq(last, &block.layout.rows)) {
-                    rows.push(block.layout.rows.clone());
+            for form in rings.flat_map(|(cluster, ring)| cluster.recent(ring)) {
+                if !rows.last().is_some_and(|last| Arc::ptr_eq(last, &form.layout().rows)) {
+                    rows.push(form.layout().rows.clone());
                 }
             }
             Answer::Pods(namespace.clone(), rows)
@@ -162,8 +162,9 @@ fn rings_of<'c>(cluster: &'c Cluster, entity: &Entity) -> Box<dyn Iterator<Item 
 fn listed(cluster: &Cluster, list: &Query) -> Vec<String> {
     match list {
         Query::Nodes => {
-            let nodes =
-                cluster.nodes().filter(|(_, ring)| ring.latest().is_some_and(|b| cluster.is_listed(b)));
+            let nodes = cluster
+                .nodes()
+                .filter(|(_, ring)| ring.latest().is_some_and(|b| cluster.is_listed(b.window)));
             nodes.map(|(name, _)| name.to_string()).collect()
         }
         Query::Namespaces => {
@@ -205,7 +206,7 @@ fn listed(cluster: &Cluster, list: &Query) -> Vec<String> {
 fn is_pod_listed(cluster: &Cluster, namespace: &Name, pod: &Name) -> bool {
     let entity = Entity::Pod { namespace: namespace.clone(), pod: pod.clone() };
     let mut recent = cluster.homes(namespace, pod).flat_map(|ring| cluster.recent(ring));
-    recent.any(|block| block.layout.rows.find(&entity, None).is_some())
+    recent.any(|form| form.layout().rows.find(&entity, None).is_some())
 }
 
 fn names<'c>(
@@ -213,14 +214,14 @@ fn names<'c>(
     rings: impl Iterator<Item = &'c Ring>,
     name: impl Fn(&Entity) -> Option<String>,
 ) -> Vec<String> {
-    let blocks = rings.flat_map(|ring| cluster.recent(ring));
-    blocks.flat_map(|block| block.layout.rows.entities()).filter_map(name).collect()
+    let recent = rings.flat_map(|ring| cluster.recent(ring));
+    recent.flat_map(|form| form.layout().rows.entities()).filter_map(name).collect()
 }
 
 /// The label sets under which an entity has parts, over the whole history.
 pub fn parts(cluster: &Cluster, entity: &Entity) -> BTreeSet<Labels> {
     let entity = own_name(cluster, entity);
-    let rows = rings_of(cluster, &entity).flat_map(|ring| ring.distinct_rows());
-    let keys = rows.flat_map(|rows| rows.iter());
+    let layouts = rings_of(cluster, &entity).flat_map(|ring| ring.layouts());
+    let keys = layouts.flat_map(|layout| layout.rows.iter());
     keys.filter(|(of, _)| **of == entity).filter_map(|(_, labels)| labels.cloned()).collect()
 }

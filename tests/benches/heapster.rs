@@ -323,7 +323,7 @@ fn encoding(criterion: &mut Criterion) {
     }
     let latest = || Latest {
         nodes: batch.nodes.iter().map(|block| Recent { newest: block.clone(), older: Vec::new() }).collect(),
-        sums: batch.sums.iter().cloned().collect(),
+        sums: batch.sums.iter().map(|block| Recent { newest: block.clone(), older: Vec::new() }).next(),
     };
     let asked = Asked {
         format: Format::Text,

@@ -50,6 +50,7 @@ mod openapi;
 mod original;
 mod packing;
 mod packing_blocks;
+mod packing_past;
 mod page;
 mod programs;
 mod prometheus_names;
