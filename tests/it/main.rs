@@ -17,6 +17,7 @@ mod answers;
 mod binary;
 mod bodies;
 mod certificates;
+mod churn;
 mod clusters;
 mod databases;
 mod doctor;
