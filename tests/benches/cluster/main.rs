@@ -10,6 +10,7 @@
     clippy::disallowed_methods
 )]
 
+mod churn;
 mod handlings;
 mod measure;
 mod moving;
@@ -18,7 +19,7 @@ mod process;
 mod queries;
 mod simulate;
 
-use measure::{Measured, Rounds};
+use measure::{Measured, Rounds, megabytes};
 use options::Options;
 use std::process::ExitCode;
 
@@ -63,14 +64,16 @@ async fn all(options: &Options) -> ExitCode {
             seconds.div_ceil(60)
         );
         match measure::run(options, size).await {
-            Ok(one) => measured.push(one),
+            Ok(one) => measured.extend(one),
             Err(error) => {
                 eprintln!("{error}");
                 return ExitCode::FAILURE;
             }
         }
     }
-    tables(options, &measured);
+    if !measured.is_empty() {
+        tables(options, &measured);
+    }
     ExitCode::SUCCESS
 }
 
@@ -89,7 +92,7 @@ const LINES: [Line; 19] = [
     ("collector's CPU-seconds a round", |m| format!("{:.2}", m.quiet.cpu)),
     ("simulator's CPU-seconds a round", |m| format!("{:.2}", m.quiet.simulator_cpu)),
     ("collector's memory, MB, resident (most)", |m| {
-        format!("{:.0} ({:.0})", m.used.resident as f64 / 1e6, m.used.most as f64 / 1e6)
+        format!("{:.0} ({:.0})", megabytes(m.used.resident), megabytes(m.used.most))
     }),
     ("rounds held", |m| format!("{:.0}", m.rounds_held)),
     ("history, bytes a point", |m| format!("{:.2}", m.history / m.points)),

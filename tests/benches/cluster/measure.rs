@@ -1,6 +1,7 @@
 //! One cluster from start to end: the simulator's process, the collector's process, rounds without questions, rounds with
 //! them. The table is left to `main`.
 
+use crate::churn;
 use crate::options::{Options, Size};
 use crate::process::{Process, Used};
 use crate::queries::{self, Asked};
@@ -49,7 +50,7 @@ pub struct Measured {
 }
 
 /// `/metrics` at a moment.
-struct Metrics(String);
+pub struct Metrics(String);
 
 impl Metrics {
     async fn of(client: &Client, base: &str) -> Result<Self, String> {
@@ -69,7 +70,7 @@ impl Metrics {
         members.collect()
     }
 
-    fn sum(&self, name: &str) -> f64 {
+    pub fn sum(&self, name: &str) -> f64 {
         self.family(name).iter().map(|(_, value)| value).sum()
     }
 
@@ -82,11 +83,16 @@ impl Metrics {
     }
 }
 
-/// Runs one cluster.
+/// Bytes as they are told.
+pub fn megabytes(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
+}
+
+/// Runs one cluster. None where what came of it is told already.
 ///
 /// # Errors
 /// What did not work.
-pub async fn run(options: &Options, size: &Size) -> Result<Measured, String> {
+pub async fn run(options: &Options, size: &Size) -> Result<Option<Measured>, String> {
     let mut play = Command::new(std::env::current_exe().map_err(|error| error.to_string())?);
     play.arg("--simulate").args(size.arguments());
     let mut simulator = Process::start(play, false);
@@ -94,42 +100,55 @@ pub async fn run(options: &Options, size: &Size) -> Result<Measured, String> {
     let mut collect = Command::new(env!("CARGO_BIN_EXE_heapster"));
     collect.arg(format!("--source={source}"));
     collect.arg(format!("--model_resolution={}s", options.resolution.as_secs()));
+    if options.churn.is_some() {
+        collect.arg(format!("--retention={}s", churn::RETENTION.as_secs()));
+    }
     collect.args(["--port=0", "--listen_ip=127.0.0.1", "--log_level=info"]).args(&options.flags);
     let collector = Process::start(collect, true);
     simulator.tell(&format!("collector {}", collector.id()));
     let began = Instant::now();
     let base =
         collector.said(|line| Some(format!("http://{}", line.split_once("listening on ")?.1.trim())))?;
-    let measuring = Measuring {
-        options,
-        size,
-        simulator: &simulator,
-        collector: &collector,
-        base: &base,
-        client: Client::default(),
+    let measuring =
+        Measuring { options, size, collector: &collector, base: &base, client: Client::default() };
+    let measured = match options.churn {
+        Some(churn) => {
+            measuring.warm(began).await?;
+            churn::run(&measuring, &mut simulator, churn).await.map(|()| None)
+        }
+        None => measuring.all(&simulator, began).await.map(Some),
     };
-    let measured = measuring.all(began).await;
     for line in collector.rest().iter().filter(|line| line.contains(" WARN ") || line.contains(" ERROR ")) {
         eprintln!("{line}");
     }
     measured
 }
 
-struct Measuring<'a> {
+pub struct Measuring<'a> {
     options: &'a Options,
     size: &'a Size,
-    simulator: &'a Process,
     collector: &'a Process,
     base: &'a str,
     client: Client,
 }
 
 impl Measuring<'_> {
-    async fn metrics(&self) -> Result<Metrics, String> {
+    pub async fn metrics(&self) -> Result<Metrics, String> {
         Metrics::of(&self.client, self.base).await
     }
 
-    async fn all(&self, began: Instant) -> Result<Measured, String> {
+    /// The length of a round.
+    pub fn resolution(&self) -> Duration {
+        self.options.resolution
+    }
+
+    /// The collector.
+    pub fn collector(&self) -> &Process {
+        self.collector
+    }
+
+    /// Waits until every node has answered. After how many seconds that was.
+    async fn warm(&self, began: Instant) -> Result<f64, String> {
         let nodes = f64::from(self.size.nodes);
         while self.metrics().await?.answered() < nodes {
             if began.elapsed() > WARM {
@@ -137,18 +156,23 @@ impl Measuring<'_> {
             }
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
-        let warm = began.elapsed().as_secs_f64();
+        Ok(began.elapsed().as_secs_f64())
+    }
+
+    async fn all(&self, simulator: &Process, began: Instant) -> Result<Measured, String> {
+        let nodes = f64::from(self.size.nodes);
+        let warm = self.warm(began).await?;
         // The first whole round sets up connections and columns.
         self.end_of_round().await;
         self.end_of_round().await;
-        let quiet = self.rounds(self.options.rounds).await?;
+        let quiet = self.rounds(simulator, self.options.rounds).await?;
         let used = self.collector.used();
         let during = self.options.resolution * self.options.query_rounds;
         let (asked, answers) = match self.options.query_rounds {
             0 => (Rounds::default(), Asked::default()),
             count => {
                 let ask = queries::ask(self.base, self.size, self.options.queries, during.mul_f64(0.98));
-                let (rounds, answers) = tokio::join!(self.rounds(count), ask);
+                let (rounds, answers) = tokio::join!(self.rounds(simulator, count), ask);
                 (rounds?, answers)
             }
         };
@@ -180,8 +204,8 @@ impl Measuring<'_> {
         tokio::time::sleep(Duration::from_secs_f64(left * resolution)).await;
     }
 
-    async fn rounds(&self, count: u32) -> Result<Rounds, String> {
-        let (collector, simulator) = (self.collector.used(), self.simulator.used());
+    async fn rounds(&self, simulator: &Process, count: u32) -> Result<Rounds, String> {
+        let (collector, played) = (self.collector.used(), simulator.used());
         let first = self.metrics().await?;
         let (mut complete, mut before) = (0, first.answered());
         let mut last = Metrics(first.0.clone());
@@ -206,7 +230,7 @@ impl Measuring<'_> {
             complete,
             outcomes: outcomes.filter(|(_, n)| *n > 0.0).collect(),
             cpu: (self.collector.used().cpu - collector.cpu) / each,
-            simulator_cpu: (self.simulator.used().cpu - simulator.cpu) / each,
+            simulator_cpu: (simulator.used().cpu - played.cpu) / each,
             received: bytes / each,
         })
     }

@@ -1,10 +1,10 @@
 //! Bodies whose every figure moves, cheaply: a node's summary is written once, then only its numbers and instants are,
 //! between pieces of the text that stay. Its shape is the simulator's; who asks for it is left to `simulate`.
 
+use std::ops::Range;
+
 /// How many seconds go by between two figures of a volume.
 const VOLUME_INTERVAL: i64 = 60;
-/// Seconds that the counters are taken to have counted when the body is first written.
-const AGE: u64 = 3_500;
 const PAGE: u64 = 4_096;
 /// Parts of one in which a counter's growth is reckoned, so that rare events are counted too.
 const FINE: u64 = 1_024;
@@ -50,6 +50,7 @@ impl Moving {
             Self { slots: Vec::new(), random: seed, day: (i64::MIN, *b"1970-01-01T"), text: Vec::new() };
         let mut at = 0;
         let mut volumes_until = 0_usize;
+        let (mut started, mut age) = (0, 1);
         while let Some((key, value_at)) = next_member(&text, at) {
             at = value_at;
             let interval = if value_at < volumes_until { VOLUME_INTERVAL } else { housekeeping.max(1) };
@@ -57,8 +58,10 @@ impl Moving {
                 (b"volume", b'[') => {
                     volumes_until = value_at + text[value_at..].iter().position(|b| *b == b']').unwrap()
                 }
+                (b"startTime", b'"') => started = seconds_of(&text[value_at + 1..value_at + 21]),
                 (b"time", b'"') => {
                     let value = seconds_of(&text[value_at + 1..value_at + 21]);
+                    age = value.saturating_sub(started).max(1);
                     let kind = Kind::Time { interval };
                     moving.slots.push(slot(value_at + 1, value_at + 21, kind, 0, value));
                     at = value_at + 22;
@@ -66,7 +69,7 @@ impl Moving {
                 (_, b'0'..=b'9') => {
                     let end = value_at
                         + text[value_at..].iter().take_while(|b| b.is_ascii_digit() || **b == b'.').count();
-                    moving.number(key, value_at, end, &text[value_at..end]);
+                    moving.number(key, value_at..end, &text[value_at..end], age);
                     at = end;
                 }
                 _ => {}
@@ -76,8 +79,8 @@ impl Moving {
         moving
     }
 
-    /// Whether a number moves, and how.
-    fn number(&mut self, key: &[u8], from: usize, to: usize, digits: &[u8]) {
+    /// Whether a number moves, and how. `age`: for how many seconds counters have counted.
+    fn number(&mut self, key: &[u8], place: Range<usize>, digits: &[u8], age: u64) {
         let value: f64 = std::str::from_utf8(digits).unwrap().parse().unwrap();
         let seed = self.next();
         let (kind, value) = match key {
@@ -106,8 +109,8 @@ impl Moving {
             _ => return,
         };
         let slot = match kind {
-            Kind::Counter => slot(from, to, kind, value * FINE / AGE, value * FINE),
-            _ => slot(from, to, kind, value, value),
+            Kind::Counter => slot(place.start, place.end, kind, value * FINE / age, value * FINE),
+            _ => slot(place.start, place.end, kind, value, value),
         };
         self.slots.push(slot);
     }

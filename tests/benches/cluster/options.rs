@@ -38,6 +38,13 @@ impl Size {
     }
 }
 
+/// How many pods come and go, and within what time.
+#[derive(Clone, Copy, Debug)]
+pub struct Churn {
+    pub pods: u32,
+    pub during: Duration,
+}
+
 /// Everything that can be asked for.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -50,6 +57,8 @@ pub struct Options {
     pub query_rounds: u32,
     /// Questions a second.
     pub queries: u32,
+    /// Pods that come and go, instead of the rounds.
+    pub churn: Option<Churn>,
     /// More of the collector's command line.
     pub flags: Vec<String>,
     /// Tell what holds the aggregator's thread instead.
@@ -67,6 +76,7 @@ cargo bench --bench cluster -- [OPTIONS]
   --rounds=N                          rounds measured without questions (6)
   --query-rounds=N                    rounds measured with questions (2)
   --queries=N                         questions a second, paced (1000); 0 for none
+  --churn[=PODS] [--churn-seconds=N]  memory while so many pods come and go (100,000 in 600 s), instead of the rounds
   --flag=FLAG                         one more flag of the collector, such as --flag=--shard=1/2
   --handlings                         what holds the aggregator's thread, without actors: 5,000 nodes
   --quick                             50 nodes, 5 s, 3 and 1 rounds";
@@ -96,6 +106,7 @@ pub fn parse(arguments: impl Iterator<Item = String>) -> Result<Options, String>
         rounds: 6,
         query_rounds: 2,
         queries: 1_000,
+        churn: None,
         flags: Vec::new(),
         handlings: false,
         simulate: false,
@@ -118,6 +129,15 @@ pub fn parse(arguments: impl Iterator<Item = String>) -> Result<Options, String>
             "--rounds" => options.rounds = number()?.max(1),
             "--query-rounds" => options.query_rounds = number()?,
             "--queries" => options.queries = number()?,
+            "--churn" => {
+                let pods = if value.is_empty() { 100_000 } else { number()? };
+                options.churn = Some(Churn { pods, during: Duration::from_secs(600) });
+                size(&mut one);
+            }
+            "--churn-seconds" => {
+                let during = Duration::from_secs(number()?.max(1).into());
+                options.churn = options.churn.map(|churn| Churn { during, ..churn });
+            }
             "--flag" => options.flags.push(value.to_owned()),
             "--handlings" => {
                 options.handlings = true;

@@ -4,6 +4,7 @@
 //! It writes the source's URI to its standard output, and ends when its standard input does: then whoever started it is
 //! gone, and so must be the collector, whose process it was told.
 
+use crate::churn;
 use crate::moving::Moving;
 use crate::options::Size;
 use actix_web::web::Bytes;
@@ -83,7 +84,7 @@ async fn play(size: &Size, mut told: UnboundedReceiver<String>) {
     let nodes = cluster.nodes().iter().map(|node| (node.address, moving(node))).collect();
     let addresses: Vec<IpAddr> = cluster.nodes().iter().map(|node| node.address).collect();
     let bodies = Arc::new(Bodies { nodes, clock: clock.clone() });
-    let kubelets = Kubelets::start(&addresses, bodies).unwrap();
+    let kubelets = Kubelets::start(&addresses, bodies.clone()).unwrap();
     let api = ApiServer::start().unwrap();
     let spaces = cluster.namespaces().iter().map(|space| objects::namespace(&cluster, space, api.port()));
     api.fill(Kind::Namespace, spaces);
@@ -97,15 +98,59 @@ async fn play(size: &Size, mut told: UnboundedReceiver<String>) {
         kubelets.port()
     ));
     let mut collector = None;
+    let mut nodes: Vec<Node> = cluster.nodes().to_vec();
     while let Some(line) = told.recv().await {
         if let Some(process) = line.strip_prefix("collector ") {
             collector = process.parse::<u32>().ok();
+        } else if let Some((pods, seconds)) =
+            line.strip_prefix("churn ").and_then(|rest| rest.split_once(' '))
+        {
+            let (pods, seconds) = (pods.parse().unwrap(), seconds.parse().unwrap());
+            let replaced =
+                churned(&cluster, &mut nodes, &bodies, &api, pods, Duration::from_secs(seconds)).await;
+            say(&format!("churned {replaced}"));
         }
     }
     if let Some(collector) = collector {
         // It has ended already where all went well.
         let _ = Command::new("kill").args(["-KILL", &collector.to_string()]).output();
     }
+}
+
+/// Replaces so many pods, node by node, evenly over a time. How many.
+async fn churned(
+    cluster: &SyntheticCluster,
+    nodes: &mut [Node],
+    bodies: &Bodies,
+    api: &ApiServer,
+    pods: usize,
+    during: Duration,
+) -> usize {
+    let began = tokio::time::Instant::now();
+    let (mut replaced, mut generation) = (0, 0);
+    while replaced < pods {
+        generation += 1;
+        for node in nodes.iter_mut() {
+            if replaced >= pods {
+                break;
+            }
+            tokio::time::sleep_until(began + during.mul_f64(replaced as f64 / pods as f64)).await;
+            for (namespace, name) in churn::replace(node, pods - replaced, generation, bodies.clock.now()) {
+                api.delete(Kind::Pod, Some(&namespace), &name);
+                replaced += 1;
+            }
+            for pod in &node.pods {
+                api.apply(Kind::Pod, objects::pod(node, pod));
+            }
+            let body = Moving::new(
+                body_of(cluster, node, &bodies.clock),
+                HOUSEKEEPING as i64,
+                node.seed ^ generation,
+            );
+            *bodies.nodes[&node.address].lock().unwrap() = body;
+        }
+    }
+    replaced
 }
 
 fn say(line: &str) {
