@@ -3,7 +3,7 @@
 
 use super::block::{Block, Layout, Rows};
 use super::cluster::Cluster;
-use super::history::{Form, Ring};
+use super::history::{Form, Ring, opened};
 use crate::model::entity::{Entity, Name};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -48,8 +48,7 @@ impl Recent {
 
     /// Every block, newest first. An older one is opened when it is reached.
     pub fn blocks(&self) -> impl Iterator<Item = Arc<Block>> {
-        let mut older = self.older.iter();
-        std::iter::successors(Some(self.newest.clone()), move |newer| Some(older.next()?.open(newer)))
+        opened(Some(self.newest.clone()), self.older.iter())
     }
 
     /// Whose points the blocks have, newest first.

@@ -31,6 +31,7 @@ mod fake_sink;
 mod fixes;
 mod handmade;
 mod labels;
+mod large;
 mod latest;
 mod legacy;
 mod legacy_broken;

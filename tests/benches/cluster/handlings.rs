@@ -29,9 +29,9 @@ const ROUND: Duration = Duration::from_secs(30);
 const KEPT: u32 = 4;
 const CLUSTER: ClusterId = ClusterId(0);
 
-/// The longest of each kind of handling, in the order in which they were first seen.
+/// How long each kind of handling took, in the order in which they were first seen.
 #[derive(Default)]
-struct Longest(Vec<(&'static str, Duration, u32)>);
+struct Longest(Vec<(&'static str, Vec<Duration>)>);
 
 impl Longest {
     fn of<T>(&mut self, what: &'static str, work: impl FnOnce() -> T) -> T {
@@ -39,8 +39,8 @@ impl Longest {
         let result = work();
         let took = began.elapsed();
         match self.0.iter_mut().find(|(known, ..)| *known == what) {
-            Some((_, longest, count)) => (*longest, *count) = (took.max(*longest), *count + 1),
-            None => self.0.push((what, took, 1)),
+            Some((_, all)) => all.push(took),
+            None => self.0.push((what, vec![took])),
         }
         result
     }
@@ -187,15 +187,18 @@ pub fn run(size: &Size, namespaces: u32) {
     let (rollup, longest) = (&mut fed.rollup, &mut fed.longest);
     longest.of("a list without nodes", || rollup.expect(CLUSTER, [], now));
     fed.uptime += ROUND * (KEPT + 2);
-    fed.look();
+    (0..3).for_each(|_| fed.look());
     println!("no node left: {:?}", held(&fed));
     println!(
         "\n{} nodes × {} pods × {} containers, {namespaces} namespaces",
         size.nodes, size.pods, size.containers
     );
-    println!("| what | how often | longest, ms |\n|---|---|---|");
-    for (what, longest, count) in &fed.longest.0 {
-        println!("| {what} | {count} | {:.3} |", longest.as_secs_f64() * 1e3);
+    println!("| what | how often | median, ms | the longest three, ms |\n|---|---|---|---|");
+    for (what, mut all) in fed.longest.0 {
+        all.sort_unstable_by_key(|took| std::cmp::Reverse(*took));
+        let told = |took: &Duration| format!("{:.3}", took.as_secs_f64() * 1e3);
+        let longest: Vec<String> = all.iter().take(3).map(told).collect();
+        println!("| {what} | {} | {} | {} |", all.len(), told(&all[all.len() / 2]), longest.join(", "));
     }
 }
 
