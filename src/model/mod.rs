@@ -5,6 +5,8 @@ pub mod entity;
 pub mod inventory;
 pub mod label_copier;
 pub mod metric;
+pub mod pods;
+pub mod pool;
 pub mod report;
 pub mod selector;
 pub mod shard;

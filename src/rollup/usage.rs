@@ -68,7 +68,7 @@ impl<'b> Open<'b> {
         }
         let mut sampled: Option<Timestamp> = None;
         let mut containers = Vec::with_capacity(pod.containers.len());
-        for container in &pod.containers {
+        for container in pod.containers.iter() {
             let (usage, read) = self.usage(&Entity::PodContainer {
                 namespace: pod.namespace.clone(),
                 pod: pod.name.clone(),
@@ -113,7 +113,7 @@ pub fn pods(clusters: &[Latest], namespace: Option<&str>, selector: &Selector) -
         let mut of_cluster = Vec::new();
         for recent in &latest.nodes {
             let Some(facts) = &recent.newest.facts else { continue };
-            let wanted = facts.pods.values().filter(|pod| {
+            let wanted = facts.pods.iter().filter(|pod| {
                 namespace.is_none_or(|namespace| *pod.namespace == *namespace) && takes(selector, &pod.labels)
             });
             let wanted: Vec<&Arc<PodFacts>> = wanted.collect();

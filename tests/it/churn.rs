@@ -132,7 +132,7 @@ impl Collector {
                     Entity::Pod { pod, .. } => Some(Arc::downgrade(pod)),
                     _ => None,
                 }));
-                traces.facts.extend(inventory.pods.values().map(Arc::downgrade));
+                traces.facts.extend(inventory.pods.iter().map(Arc::downgrade));
                 traces.rows.push(Arc::downgrade(&block.layout.rows));
                 traces.blocks.push(Arc::downgrade(&block));
             }
