@@ -103,6 +103,11 @@ pub async fn start_with(
     let certificates =
         config.tls.clone().map(|files| Certificates::load(files, telemetry.clone())).transpose()?;
     let schedule = Schedule::new(config.resolution);
+    if let Some(shard) = config.shard {
+        log::info!(
+            "shard {shard}: other collectors take the other nodes; sums of namespaces and of the cluster are this shard's part"
+        );
+    }
     let mut logins = Vec::new();
     for source in &sources {
         let failed = |error| StartError::Login(source.name.clone(), error);
@@ -131,6 +136,7 @@ pub async fn start_with(
         clock: clock.clone(),
         within: config.export_within,
         several_clusters: sources.len() > 1,
+        shard: config.shard,
     };
     for (Built { name, make, .. }, spool) in sinks.into_iter().zip(spools) {
         let (arbiter, telemetry, shown) = (Arbiter::new(), telemetry.clone(), name.clone());
@@ -169,6 +175,7 @@ pub async fn start_with(
             stale_after,
             disable_export: config.disable_export,
             labels: config.labels.clone(),
+            shard: config.shard,
             sinks: exporters.iter().map(|(name, _)| name.clone()).collect(),
         },
         clock.clone(),
@@ -214,7 +221,7 @@ pub async fn start_with(
             clock.clone(),
             telemetry.clone(),
         );
-        discoveries.push(discovery.telling(aggregator.clone().recipient()).start());
+        discoveries.push(discovery.telling(aggregator.clone().recipient()).of_shard(config.shard).start());
     }
     arbiters.extend(threads);
     log::info!("listening on {address}");

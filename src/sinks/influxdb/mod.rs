@@ -43,6 +43,7 @@ pub fn build(uri: &Uri, labels: &LabelCopier) -> Result<Built, ProblemError> {
             } else {
                 Some(options.cluster_name.clone())
             },
+            shard: surroundings.shard.map(|shard| shard.to_string()),
         };
         let (takes, concurrency) = (options.takes(), options.concurrency);
         let server = Rc::new(Server::new(options, tls, surroundings.within, surroundings.clock.clone()));
@@ -109,6 +110,8 @@ pub struct Lines {
     pub with_fields: bool,
     /// The tag `cluster_name`; None for the cluster's own.
     pub cluster_name: Option<String>,
+    /// The tag `shard` of sums; None where the whole cluster is collected.
+    pub shard: Option<String>,
 }
 
 impl Lines {
@@ -119,6 +122,7 @@ impl Lines {
         let mut written = 0;
         let stamp = window.batch.window.end();
         let cluster = self.cluster_name.as_deref().unwrap_or(&window.batch.cluster);
+        let shard = self.shard.as_deref();
         let mut named: Map<(MetricKey, Option<&str>), (String, String)> = Map::default();
         for (block, part) in window.slices(range.clone()) {
             let rows = &block.layout.rows;
@@ -128,8 +132,9 @@ impl Lines {
                 let (Some((entity, part)), Some(tagged)) = (rows.key(row), tagged.get_mut(row)) else {
                     return;
                 };
-                let tags = tagged
-                    .get_or_insert_with(|| tags(cluster, entity, part, block.facts.as_deref(), &self.labels));
+                let tags = tagged.get_or_insert_with(|| {
+                    tags(cluster, shard, entity, part, block.facts.as_deref(), &self.labels)
+                });
                 let key = (metric.clone(), set_apart(part));
                 let names = named
                     .entry(key)

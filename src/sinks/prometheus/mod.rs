@@ -17,7 +17,7 @@ use crate::model::time::Timestamp;
 use crate::rollup::block::{Layout, Row};
 use crate::rollup::ended::{Ended, Followed};
 use crate::rollup::points::Takes;
-use crate::wire::prometheus_names::{Family, Level, Type, apart, labels, own_label, takes, value};
+use crate::wire::prometheus_names::{self, Family, Level, Type, apart, labels, own_label, takes, value};
 use crate::wire::remote_write::{LabelSet, Named, STALE, Sample, Version, Writer};
 use futures_util::future::LocalBoxFuture;
 use options::Options;
@@ -41,7 +41,8 @@ pub fn build(uri: &Uri, _: &LabelCopier) -> Result<Built, ProblemError> {
         };
         let (batch, concurrency) = (options.batch, options.concurrency);
         let server = Server::new(options, tls, surroundings.within, surroundings.clock.clone());
-        let put = Put { cluster, batch, server, followed: RefCell::default() };
+        let whose = Whose { cluster, shard: surroundings.shard.map(|shard| shard.to_string()) };
+        let put = Put { whose, batch, server, followed: RefCell::default() };
         Box::new(Prometheus { batch, concurrency, put: Rc::new(put) })
     };
     Ok(Built { name, waits: true, make: Box::new(make) })
@@ -72,13 +73,13 @@ impl Sink for Prometheus {
             if slice.range.start == 0 {
                 put.end(&slice).await?;
             }
-            put.server.write(|version| points(version, &put.cluster, &slice), slice.range.len()).await
+            put.server.write(|version| points(version, &put.whose, &slice), slice.range.len()).await
         })
     }
 }
 
 struct Put {
-    cluster: Cluster,
+    whose: Whose,
     batch: usize,
     server: Server,
     /// What each cluster had in the window that was written last.
@@ -93,7 +94,7 @@ impl Put {
         let ended = self.followed.borrow().get(&batch.cluster).map(|followed| followed.ended(batch));
         let at = batch.window.end();
         for part in ended.iter().flatten().flat_map(|ended| parts(ended, self.batch)) {
-            let body = |version| markers(version, &self.cluster, &batch.cluster, &part, at);
+            let body = |version| markers(version, &self.whose, &batch.cluster, &part, at);
             match self.server.write(body, part.series.len()).await {
                 Err(later @ Refused::Later { .. }) => return Err(later),
                 Err(Refused::Never { why, .. } | Refused::TooLarge { why }) => {
@@ -139,11 +140,26 @@ impl Cluster {
     }
 }
 
+/// What points say of where they are from, beside their entity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Whose {
+    /// The label `cluster`.
+    pub cluster: Cluster,
+    /// The label `shard` of sums; None where the whole cluster is collected.
+    pub shard: Option<String>,
+}
+
+impl Whose {
+    fn labels<'a>(&'a self, own: &'a str) -> prometheus_names::Whose<'a> {
+        prometheus_names::Whose { cluster: self.cluster.label(own), shard: self.shard.as_deref() }
+    }
+}
+
 /// The request that has these points.
-pub fn points(version: Version, cluster: &Cluster, slice: &Slice) -> Vec<u8> {
+pub fn points(version: Version, whose: &Whose, slice: &Slice) -> Vec<u8> {
     let window = &slice.window;
     let at = window.batch.window.end();
-    let mut request = Request::new(version, cluster.label(&window.batch.cluster));
+    let mut request = Request::new(version, whose.labels(&window.batch.cluster));
     for (block, range) in window.slices(slice.range.clone()) {
         let mut series = request.of(&block.layout, block.facts.as_deref());
         let starts = block.column(Metric::StartTime).unwrap_or_default();
@@ -158,8 +174,8 @@ pub fn points(version: Version, cluster: &Cluster, slice: &Slice) -> Vec<u8> {
 }
 
 /// The request that says that these series have ended.
-fn markers(version: Version, cluster: &Cluster, own: &str, ended: &Ended, at: Timestamp) -> Vec<u8> {
-    let mut request = Request::new(version, cluster.label(own));
+fn markers(version: Version, whose: &Whose, own: &str, ended: &Ended, at: Timestamp) -> Vec<u8> {
+    let mut request = Request::new(version, whose.labels(own));
     let mut series = request.of(&ended.layout, ended.facts.as_deref());
     for (row, metric) in &ended.series {
         series.push(*row, metric, at, STALE, |_| None);
@@ -170,13 +186,13 @@ fn markers(version: Version, cluster: &Cluster, own: &str, ended: &Ended, at: Ti
 /// A request being written.
 struct Request<'a> {
     writer: Writer,
-    cluster: Option<&'a str>,
+    whose: prometheus_names::Whose<'a>,
     families: Map<(MetricKey, Level, Option<&'static str>), (Named, Type)>,
 }
 
 impl<'a> Request<'a> {
-    fn new(version: Version, cluster: Option<&'a str>) -> Self {
-        Self { writer: Writer::new(version), cluster, families: Map::default() }
+    fn new(version: Version, whose: prometheus_names::Whose<'a>) -> Self {
+        Self { writer: Writer::new(version), whose, families: Map::default() }
     }
 
     fn of<'r>(&'r mut self, layout: &'r Layout, facts: Option<&'r NodeInventory>) -> Series<'r, 'a> {
@@ -202,7 +218,7 @@ impl Series<'_, '_> {
         value: f64,
         start: impl FnOnce(&Entity) -> Option<Timestamp>,
     ) {
-        let Request { writer, cluster, families } = &mut *self.request;
+        let Request { writer, whose, families } = &mut *self.request;
         let Some((entity, part)) = self.layout.rows.key(row) else { return };
         let (level, apart) = (Level::of(entity), apart(key, part));
         // Metrics that are not in the catalogue share a family, and bear a label of their own.
@@ -212,7 +228,7 @@ impl Series<'_, '_> {
         });
         let start = if *kind == Type::Counter { start(entity) } else { None };
         let sample = Sample { value, at, start };
-        let of_entity = || labels(*cluster, entity, part, self.facts);
+        let of_entity = || labels(*whose, entity, part, self.facts);
         if let Some(own) = own_label(key) {
             let mut labels = of_entity();
             labels.push(own);
