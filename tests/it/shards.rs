@@ -11,7 +11,6 @@ use proptest::prelude::*;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
 
 #[test]
 fn who_takes_a_node_never_changes() {
@@ -101,7 +100,7 @@ fn pod(name: &str, node: Option<&str>) -> PodFacts {
         host_network: false,
         labels: Labels::new::<&str, &str>([]),
         started: None,
-        containers: Arc::default(),
+        containers: std::sync::Arc::default(),
     }
 }
 
