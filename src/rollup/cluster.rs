@@ -223,10 +223,8 @@ impl Cluster {
             self.sums.push(block.clone(), uptime);
             block
         });
-        let of_window = |node: &Name| self.nodes.get(node)?.ring.of_window(window);
-        let mut names: Vec<&Name> = took.iter().collect();
-        names.sort_unstable();
-        let nodes = names.into_iter().filter_map(of_window).collect();
+        let answered = self.nodes.iter().filter(|(name, _)| took.contains(*name));
+        let nodes = answered.filter_map(|(_, node)| node.ring.of_window(window)).collect();
         Batch { cluster: self.name.clone(), window, nodes, sums: block, carried, missing }
     }
 

@@ -7,6 +7,7 @@ pub mod cluster;
 pub mod ended;
 pub mod history;
 mod homes;
+pub mod known;
 pub mod latest;
 pub mod node;
 pub mod oddity;

@@ -1,7 +1,7 @@
 //! One node's answer becomes one block. Which rows count is left to `chosen`, rates to `rated`, requests and sums to
 //! `totals`, asking the kubelet to `actors`.
 
-use super::block::Block;
+use super::block::{Block, Row};
 use super::chosen::{choose, table};
 use super::rate::NoRate;
 use super::rated::set_rates;
@@ -88,12 +88,21 @@ pub fn unknown_pods(report: &Report<'_>, inventory: &NodeInventory) -> Vec<PodNa
 
 /// Makes the block.
 pub fn assemble(answer: &Answer<'_>) -> Assembled {
+    assemble_at(answer, None).0
+}
+
+/// Makes the block, where `found` is for each row of the report its place in the table of the block before, if that is
+/// known. With it comes the place that each row was given.
+pub fn assemble_at(answer: &Answer<'_>, found: Option<Vec<Option<Row>>>) -> (Assembled, Vec<Option<Row>>) {
     let mut tally = Tally { broken_leaves: answer.report.broken_leaves, ..Tally::default() };
     if answer.report.claimed_node.is_some_and(|claimed| *claimed != *answer.inventory.node.name) {
         tally.other_node_claimed = 1;
     }
-    let chosen = choose(answer, &mut tally);
-    let (rows, row_of) = table(&chosen, answer);
+    let before = answer.previous.map(|previous| previous.layout.rows.clone());
+    let (rows, row_of) = match before.zip(found) {
+        Some(found) => found,
+        None => table(&choose(answer, &mut tally), answer),
+    };
     let mut sheet = Sheet::new(rows.clone());
     for (reported, row) in answer.report.rows().iter().zip(&row_of) {
         let Some(row) = *row else { continue };
@@ -114,5 +123,5 @@ pub fn assemble(answer: &Answer<'_>) -> Assembled {
     set_node(&mut sheet, answer.inventory);
     let facts = Some(answer.inventory.clone());
     let block = sheet.pack(answer.window, answer.scraped_at, facts, answer.previous);
-    Assembled { block, sums, tally }
+    (Assembled { block, sums, tally }, row_of)
 }

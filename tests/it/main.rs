@@ -61,6 +61,7 @@ mod rates;
 mod recorded;
 mod remote_write;
 mod rolling;
+mod rolling_known;
 mod rolling_nodes;
 mod rolling_sums;
 mod scraped;

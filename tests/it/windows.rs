@@ -78,7 +78,8 @@ fn offset_depends_on_source_and_node_only() {
 #[test]
 fn offsets_are_spread_evenly() {
     const NODES: usize = 10_000;
-    const PARTS: usize = 20;
+    // As many as there are beats in the shortest half window.
+    const PARTS: usize = 25;
     type Naming = fn(usize) -> String;
     let namings: [Naming; 4] = [
         |n| format!("node-{n}"),
@@ -92,8 +93,8 @@ fn offsets_are_spread_evenly() {
             let mut parts = [0; PARTS];
             for n in 0..NODES {
                 let offset = schedule.offset("kubernetes.summary_api:https://cluster", &naming(n));
-                let share = offset.as_secs_f64() / last_turn(schedule).as_secs_f64();
-                parts[(share * PARTS as f64) as usize] += 1;
+                let share = offset.as_millis() as usize * PARTS / last_turn(schedule).as_millis() as usize;
+                parts[share] += 1;
             }
             let even = NODES / PARTS;
             let worst = parts.iter().map(|part: &usize| part.abs_diff(even)).max().unwrap();

@@ -7,7 +7,8 @@ use crate::model::Set;
 use crate::model::inventory::{NodeInventory, PodName};
 use crate::model::time::{Timestamp, Window};
 use crate::rollup::block::Block;
-use crate::rollup::node::{Answer, Assembled, assemble, unknown_pods};
+use crate::rollup::known::Known;
+use crate::rollup::node::{Answer, Assembled, assemble_at, unknown_pods};
 use crate::rollup::oddity::{Oddity, oddities, skew};
 use crate::rollup::strangers::Strangers;
 use crate::sources::Format;
@@ -28,12 +29,15 @@ pub(super) struct Job {
     pub previous: Option<Arc<Block>>,
     pub window: Window,
     pub strangers: Strangers,
+    pub known: Known,
 }
 
-/// What a scrape came to: the format that the kubelet understood, whom nobody else knows, and what it brought.
+/// What a scrape came to: the format that the kubelet understood, whom nobody else knows, where the rows stand, and what
+/// it brought.
 pub(super) struct Done {
     pub format: Arc<dyn Format>,
     pub strangers: Strangers,
+    pub known: Known,
     pub outcome: Result<Took, (Missed, String)>,
 }
 
@@ -58,7 +62,7 @@ impl Job {
                 Err((error.missed(), error.advice(&asked)))
             }
         };
-        Done { format: self.format, strangers: self.strangers, outcome }
+        Done { format: self.format, strangers: self.strangers, known: self.known, outcome }
     }
 
     /// Gets the answer. A kubelet that does not know the question is asked the other one within the same turn.
@@ -103,7 +107,7 @@ impl Job {
 
     /// Makes the answer a block, or tells which pods in it nobody has judged yet.
     fn read(
-        &self,
+        &mut self,
         body: &[u8],
         scraped_at: Timestamp,
         skew: Option<i64>,
@@ -111,9 +115,13 @@ impl Job {
     ) -> Result<Read, Failure> {
         let none = LeftOut::default();
         let mut made = Err(Vec::new());
+        let before = self.previous.as_ref().map(|previous| &previous.layout.rows);
+        let known = &mut self.known;
         let result = guarded(|| {
             self.format.read(body, &mut |report| {
-                let unknown = unknown_pods(report, &self.inventory);
+                let found = known.find(report, &self.inventory, before).filter(|_| left_out.is_none());
+                let unknown =
+                    if found.is_some() { Vec::new() } else { unknown_pods(report, &self.inventory) };
                 if left_out.is_none() && !unknown.is_empty() {
                     made = Err(unknown);
                     return;
@@ -128,7 +136,11 @@ impl Job {
                     window: self.window,
                     scraped_at,
                 };
-                let assembled = assemble(&answer);
+                let is_new = found.is_none();
+                let (assembled, row_of) = assemble_at(&answer, found);
+                if is_new && unknown.is_empty() {
+                    known.remember(&answer, &row_of, &assembled);
+                }
                 let oddities = oddities(&answer, &assembled.tally, skew);
                 made = Ok((assembled, oddities));
             })

@@ -10,6 +10,7 @@ use crate::model::entity::{ClusterId, Name};
 use crate::model::inventory::NodeInventory;
 use crate::model::time::Window;
 use crate::rollup::block::Block;
+use crate::rollup::known::Known;
 use crate::rollup::oddity::Oddity;
 use crate::rollup::schedule::Schedule;
 use crate::rollup::strangers::Strangers;
@@ -64,6 +65,7 @@ pub struct Scraper {
     odd: Vec<Oddity>,
     said: Vec<Oddity>,
     strangers: Strangers,
+    known: Known,
     draining: bool,
 }
 
@@ -95,6 +97,7 @@ impl Scraper {
             odd: Vec::new(),
             said: Vec::new(),
             strangers: Strangers::default(),
+            known: Known::default(),
             draining: false,
         }
     }
@@ -214,10 +217,11 @@ impl Handler<Turn> for Scraper {
             previous: self.previous.clone(),
             window,
             strangers: std::mem::take(&mut self.strangers),
+            known: std::mem::take(&mut self.known),
         };
         let done = job.run().into_actor(self).then(move |done, scraper, _| {
-            let Done { format, strangers, outcome } = done;
-            (scraper.format, scraper.strangers) = (format, strangers);
+            let Done { format, strangers, known, outcome } = done;
+            (scraper.format, scraper.strangers, scraper.known) = (format, strangers, known);
             let (outcome, why) = match outcome {
                 Ok(took) => {
                     scraper.previous = Some(took.block.clone());

@@ -1,0 +1,92 @@
+//! Where the rows of a node's last answer stood, so that those of the next are found without a name being compared: most
+//! answers tell of the same pods as the one before. Finding them otherwise is left to `chosen`.
+
+use super::block::{Row, Rows};
+use super::node::{Answer, Assembled};
+use crate::model::Map;
+use crate::model::inventory::NodeInventory;
+use crate::model::report::{Report, ReportRow};
+use std::hash::BuildHasher;
+use std::sync::Arc;
+
+/// Two hashes of a row's names, seeded anew in every process: nobody can choose names that share both. Half of the second
+/// is enough.
+type Mark = (u64, u32);
+
+/// The rows of an answer of which each counted and each pod was known, in the order in which they were told.
+#[derive(Debug, Default)]
+pub struct Known {
+    last: Option<Last>,
+    seeds: [foldhash::quality::RandomState; 2],
+}
+
+#[derive(Debug)]
+struct Last {
+    inventory: Arc<NodeInventory>,
+    rows: Arc<Rows>,
+    places: Box<[(Mark, u32)]>,
+}
+
+impl Known {
+    /// For each row of the report its place in the table of the block before. None where that is not the table of the
+    /// last answer that was remembered, where something else is known of the node's pods since, or where the report does
+    /// not tell of exactly the same.
+    pub fn find(
+        &self,
+        report: &Report<'_>,
+        inventory: &Arc<NodeInventory>,
+        before: Option<&Arc<Rows>>,
+    ) -> Option<Vec<Option<Row>>> {
+        let last = self.last.as_ref()?;
+        let same = Arc::ptr_eq(&last.inventory, inventory) && Arc::ptr_eq(&last.rows, before?);
+        if !same || report.rows().len() != last.places.len() {
+            return None;
+        }
+        let mut elsewhere = Map::<Mark, usize>::default();
+        let mut taken = vec![false; last.places.len()];
+        let mut found = Vec::with_capacity(taken.len());
+        for (told, row) in report.rows().iter().enumerate() {
+            let mark = self.mark(row);
+            let at = if last.places.get(told).is_some_and(|(other, _)| *other == mark) {
+                told
+            } else {
+                if elsewhere.is_empty() {
+                    elsewhere = last.places.iter().enumerate().map(|(at, (mark, _))| (*mark, at)).collect();
+                }
+                *elsewhere.get(&mark)?
+            };
+            if std::mem::replace(taken.get_mut(at)?, true) {
+                return None;
+            }
+            found.push(usize::try_from(last.places.get(at)?.1).ok());
+        }
+        Some(found)
+    }
+
+    /// Remembers where the rows of an answer stand, if each of them counts and stands alone. `row_of` is what the answer
+    /// was assembled with.
+    pub fn remember(&mut self, answer: &Answer<'_>, row_of: &[Option<Row>], made: &Assembled) {
+        self.last = None;
+        let left_out = made.tally.foreign_rows
+            + made.tally.unknown_rows
+            + made.tally.superseded_rows
+            + made.tally.rows_over_limit;
+        let places = answer.report.rows().iter().zip(row_of);
+        let places: Option<Vec<(Mark, u32)>> =
+            places.map(|(told, row)| Some((self.mark(told), u32::try_from((*row)?).ok()?))).collect();
+        let Some(places) = places.filter(|_| left_out == 0) else { return };
+        let mut rows: Vec<u32> = places.iter().map(|(_, row)| *row).collect();
+        rows.sort_unstable();
+        rows.dedup();
+        if rows.len() == places.len() {
+            let (inventory, rows) = (answer.inventory.clone(), made.block.layout.rows.clone());
+            self.last = Some(Last { inventory, rows, places: places.into() });
+        }
+    }
+
+    fn mark(&self, row: &ReportRow<'_>) -> Mark {
+        let [a, b] = &self.seeds;
+        let second = b.hash_one((row.subject, row.part)) >> 32;
+        (a.hash_one((row.subject, row.part)), u32::try_from(second).unwrap_or(0))
+    }
+}
