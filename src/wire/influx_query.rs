@@ -98,7 +98,7 @@ pub fn read(body: &[u8]) -> Said {
 }
 
 /// A name as the language wants it.
-fn quoted(name: &str) -> String {
+pub(super) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"))
 }
 

@@ -1,9 +1,11 @@
 //! `prometheus`: remote write 2.0, or 1.0 where that alone is taken, to Prometheus, VictoriaMetrics, Mimir, Thanos and
 //! whatever else takes it. How series look is left to `wire`, asking again to the exporter actor.
 
+mod asked;
 mod options;
 mod server;
 
+pub use asked::past;
 pub use options::OPTIONS;
 
 use super::{Built, ProblemError, Refused, Sink, Slice, Surroundings};
@@ -17,7 +19,7 @@ use crate::model::time::Timestamp;
 use crate::rollup::block::{Layout, Row};
 use crate::rollup::ended::{Ended, Followed};
 use crate::rollup::points::Takes;
-use crate::wire::prometheus_names::{Family, Level, Type, apart, labels, own_label, takes, value};
+use crate::wire::prometheus_names::{Family, Label, Level, Type, apart, labels, own_label, takes, value};
 use crate::wire::remote_write::{LabelSet, Named, STALE, Sample, Version, Writer};
 use futures_util::future::LocalBoxFuture;
 use options::Options;
@@ -39,9 +41,10 @@ pub fn build(uri: &Uri, _: &LabelCopier) -> Result<Built, ProblemError> {
             true => Cluster::Own,
             false => options.cluster.clone().map_or(Cluster::None, Cluster::Given),
         };
-        let (batch, concurrency) = (options.batch, options.concurrency);
+        let (batch, concurrency, pod_id) = (options.batch, options.concurrency, options.pod_id);
         let server = Server::new(options, tls, surroundings.within, surroundings.clock.clone());
-        let put = Put { cluster, batch, server, followed: RefCell::default() };
+        let told = Told { cluster, pod_id };
+        let put = Put { told, batch, server, followed: RefCell::default() };
         Box::new(Prometheus { batch, concurrency, put: Rc::new(put) })
     };
     Ok(Built { name, waits: true, make: Box::new(make) })
@@ -72,13 +75,13 @@ impl Sink for Prometheus {
             if slice.range.start == 0 {
                 put.end(&slice).await?;
             }
-            put.server.write(|version| points(version, &put.cluster, &slice), slice.range.len()).await
+            put.server.write(|version| points(version, &put.told, &slice), slice.range.len()).await
         })
     }
 }
 
 struct Put {
-    cluster: Cluster,
+    told: Told,
     batch: usize,
     server: Server,
     /// What each cluster had in the window that was written last.
@@ -93,7 +96,7 @@ impl Put {
         let ended = self.followed.borrow().get(&batch.cluster).map(|followed| followed.ended(batch));
         let at = batch.window.end();
         for part in ended.iter().flatten().flat_map(|ended| parts(ended, self.batch)) {
-            let body = |version| markers(version, &self.cluster, &batch.cluster, &part, at);
+            let body = |version| markers(version, &self.told, &batch.cluster, &part, at);
             match self.server.write(body, part.series.len()).await {
                 Err(later @ Refused::Later { .. }) => return Err(later),
                 Err(Refused::Never { why, .. } | Refused::TooLarge { why }) => {
@@ -139,11 +142,20 @@ impl Cluster {
     }
 }
 
+/// What is told beside what every series has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// The label `cluster`.
+    pub cluster: Cluster,
+    /// Whether pods and containers have the label `uid`.
+    pub pod_id: bool,
+}
+
 /// The request that has these points.
-pub fn points(version: Version, cluster: &Cluster, slice: &Slice) -> Vec<u8> {
+pub fn points(version: Version, told: &Told, slice: &Slice) -> Vec<u8> {
     let window = &slice.window;
     let at = window.batch.window.end();
-    let mut request = Request::new(version, cluster.label(&window.batch.cluster));
+    let mut request = Request::new(version, told, &window.batch.cluster);
     for (block, range) in window.slices(slice.range.clone()) {
         let mut series = request.of(&block.layout, block.facts.as_deref());
         let starts = block.column(Metric::StartTime).unwrap_or_default();
@@ -158,8 +170,8 @@ pub fn points(version: Version, cluster: &Cluster, slice: &Slice) -> Vec<u8> {
 }
 
 /// The request that says that these series have ended.
-fn markers(version: Version, cluster: &Cluster, own: &str, ended: &Ended, at: Timestamp) -> Vec<u8> {
-    let mut request = Request::new(version, cluster.label(own));
+fn markers(version: Version, told: &Told, own: &str, ended: &Ended, at: Timestamp) -> Vec<u8> {
+    let mut request = Request::new(version, told, own);
     let mut series = request.of(&ended.layout, ended.facts.as_deref());
     for (row, metric) in &ended.series {
         series.push(*row, metric, at, STALE, |_| None);
@@ -167,16 +179,26 @@ fn markers(version: Version, cluster: &Cluster, own: &str, ended: &Ended, at: Ti
     request.writer.finish()
 }
 
+/// The label of a pod's uid.
+fn uid<'a>(entity: &Entity, facts: &'a NodeInventory) -> Option<Label<'a>> {
+    let (Entity::Pod { namespace, pod } | Entity::PodContainer { namespace, pod, .. }) = entity else {
+        return None;
+    };
+    facts.pod(namespace, pod).map(|facts| ("uid", &*facts.uid)).filter(|(_, uid)| !uid.is_empty())
+}
+
 /// A request being written.
 struct Request<'a> {
     writer: Writer,
     cluster: Option<&'a str>,
+    pod_id: bool,
     families: Map<(MetricKey, Level, Option<&'static str>), (Named, Type)>,
 }
 
 impl<'a> Request<'a> {
-    fn new(version: Version, cluster: Option<&'a str>) -> Self {
-        Self { writer: Writer::new(version), cluster, families: Map::default() }
+    fn new(version: Version, told: &'a Told, own: &'a str) -> Self {
+        let (cluster, pod_id) = (told.cluster.label(own), told.pod_id);
+        Self { writer: Writer::new(version), cluster, pod_id, families: Map::default() }
     }
 
     fn of<'r>(&'r mut self, layout: &'r Layout, facts: Option<&'r NodeInventory>) -> Series<'r, 'a> {
@@ -202,7 +224,7 @@ impl Series<'_, '_> {
         value: f64,
         start: impl FnOnce(&Entity) -> Option<Timestamp>,
     ) {
-        let Request { writer, cluster, families } = &mut *self.request;
+        let Request { writer, cluster, pod_id, families } = &mut *self.request;
         let Some((entity, part)) = self.layout.rows.key(row) else { return };
         let (level, apart) = (Level::of(entity), apart(key, part));
         // Metrics that are not in the catalogue share a family, and bear a label of their own.
@@ -212,7 +234,12 @@ impl Series<'_, '_> {
         });
         let start = if *kind == Type::Counter { start(entity) } else { None };
         let sample = Sample { value, at, start };
-        let of_entity = || labels(*cluster, entity, part, self.facts);
+        let of_entity = || {
+            let mut labels = labels(*cluster, entity, part, self.facts);
+            labels.extend(self.facts.filter(|_| *pod_id).and_then(|facts| uid(entity, facts)));
+            labels.sort_unstable();
+            labels
+        };
         if let Some(own) = own_label(key) {
             let mut labels = of_entity();
             labels.push(own);
