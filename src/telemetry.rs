@@ -157,6 +157,7 @@ telemetry! {
     mailbox: ByLabels<Gauge, 1> = ByLabels::new(["actor"]), "mailbox_depth", None, "Messages sent to an actor and not yet handled";
     handling: Seconds = Seconds::new(), "aggregator_handling", Some(Unit::Seconds), "Time for which one message holds the aggregator's thread";
     questions: ByLabels<Counter, 1> = ByLabels::new(["outcome"]), "questions", None, "Questions asked over HTTP, by outcome";
+    historical: ByLabels<Counter, 1> = ByLabels::new(["outcome"]), "historical_questions", None, "Questions asked of the historical source, by outcome";
     requests: ByLabels<Counter, 1> = ByLabels::new(["code"]), "http_requests", None, "HTTP requests answered, by status";
     refused: ByLabels<Counter, 1> = ByLabels::new(["reason"]), "refused", None, "Requests and connections turned away or cut off, by reason";
     connections: Gauge = Gauge::default(), "http_connections", None, "Connections of clients that are open";

@@ -225,24 +225,25 @@ impl Poster {
     async fn once(&self, request: &Request) -> Result<Answer, PostError> {
         let url = request.url.as_str();
         let sent = if request.body.is_some() { self.client.post(url) } else { self.client.get(url) };
-        let mut sent = sent
-            .insert_header((header::USER_AGENT, concat!("heapster/", env!("CARGO_PKG_VERSION"))));
+        let mut sent =
+            sent.insert_header((header::USER_AGENT, concat!("heapster/", env!("CARGO_PKG_VERSION"))));
         if let Some(who) = request.who.header() {
             sent = sent.insert_header((header::AUTHORIZATION, who));
         }
         for (name, value) in &request.headers {
             sent = sent.insert_header((*name, value.as_str()));
         }
-        let mut response = sent.send_body(request.body.clone().unwrap_or_default()).await.map_err(|error| match error {
-            SendRequestError::Timeout | SendRequestError::Connect(ConnectError::Timeout) => {
-                PostError::Timeout(self.deadline)
-            }
-            SendRequestError::Connect(ConnectError::Disconnected) => {
-                PostError::CutOff("closed before an answer".to_owned())
-            }
-            SendRequestError::Connect(error) => PostError::Unreachable(error.to_string()),
-            other => PostError::CutOff(other.to_string()),
-        })?;
+        let mut response =
+            sent.send_body(request.body.clone().unwrap_or_default()).await.map_err(|error| match error {
+                SendRequestError::Timeout | SendRequestError::Connect(ConnectError::Timeout) => {
+                    PostError::Timeout(self.deadline)
+                }
+                SendRequestError::Connect(ConnectError::Disconnected) => {
+                    PostError::CutOff("closed before an answer".to_owned())
+                }
+                SendRequestError::Connect(error) => PostError::Unreachable(error.to_string()),
+                other => PostError::CutOff(other.to_string()),
+            })?;
         let text = |value: &header::HeaderValue| value.to_str().ok().map(str::to_owned);
         let headers = response.headers().iter();
         let headers =

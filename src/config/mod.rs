@@ -29,6 +29,8 @@ pub struct Config {
     pub sources: Vec<Uri>,
     /// Where points go.
     pub sinks: Vec<Uri>,
+    /// Whom the historical API asks; None where there is none.
+    pub historical_source: Option<Uri>,
     /// The length of a window.
     pub resolution: Resolution,
     /// How long points are kept.
@@ -169,6 +171,7 @@ impl Config {
         Ok(Self {
             sources: layers.uris("source", environment)?,
             sinks: layers.uris("sink", environment)?,
+            historical_source: layers.uri("historical_source", environment)?,
             resolution,
             retention,
             listen: SocketAddr::new(address, port),

@@ -141,10 +141,11 @@ pub enum Answer {
 /// does. `start` is the beginning of the one bucket where `every` gives no length.
 pub fn buckets(points: &Series, how: &[Aggregation], every: Option<i64>, start: Timestamp) -> Vec<Bucket> {
     const NANOS: i64 = 1_000_000;
-    let begin = |at: Timestamp| match every.and_then(|millis| millis.checked_mul(NANOS)).filter(|every| *every > 0) {
-        Some(every) => Timestamp::from_nanos(at.nanos().div_euclid(every).saturating_mul(every)),
-        None => start,
-    };
+    let begin =
+        |at: Timestamp| match every.and_then(|millis| millis.checked_mul(NANOS)).filter(|every| *every > 0) {
+            Some(every) => Timestamp::from_nanos(at.nanos().div_euclid(every).saturating_mul(every)),
+            None => start,
+        };
     let same = |a: &(Timestamp, Value), b: &(Timestamp, Value)| begin(a.0) == begin(b.0);
     let bucket = |points: &[(Timestamp, Value)]| {
         let (first, _) = points.first()?;

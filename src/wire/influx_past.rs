@@ -99,7 +99,8 @@ impl Layout {
     pub fn metrics(&self, entity: &Entity) -> String {
         let policy = self.policy.as_ref().map_or_else(String::new, |policy| format!("{}.", quoted(policy)));
         let of = self.selector(&Subject::Entity(entity.clone()));
-        let parts = ["resource_id", "interface", "accelerator_id"].map(|part| format!("{} = ''", quoted(part)));
+        let parts =
+            ["resource_id", "interface", "accelerator_id"].map(|part| format!("{} = ''", quoted(part)));
         format!("SELECT LAST(*) FROM {policy}/.*/ WHERE {of} AND {}", parts.join(" AND "))
     }
 
@@ -245,9 +246,8 @@ impl Cell {
     fn value(&self, whole: Option<bool>) -> Option<Value> {
         let float = |float: f64| float.is_finite().then_some(Value::Float(float));
         match (self, whole) {
-            (Self::Whole(number), Some(true) | None) => {
-                u64::try_from(*number).map_or_else(|_| float(self.number()?), |number| Some(Value::Integer(number)))
-            }
+            (Self::Whole(number), Some(true) | None) => u64::try_from(*number)
+                .map_or_else(|_| float(self.number()?), |number| Some(Value::Integer(number))),
             (Self::Float(number), Some(true)) => to_u64(number.round()).map(Value::Integer),
             _ => float(self.number()?),
         }

@@ -138,9 +138,9 @@ pub fn buckets(buckets: &[Bucket], nanos: i64) -> String {
 }
 
 /// Those of several, one after the other.
-pub fn several(all: &[(Vec<Bucket>, i64)]) -> String {
-    let told = all.iter().map(|(buckets, nanos)| {
-        let told = Told { buckets: buckets.iter().map(one).collect(), bucket_size: size(buckets, *nanos) };
+pub fn several(all: &[Vec<Bucket>], nanos: i64) -> String {
+    let told = all.iter().map(|buckets| {
+        let told = Told { buckets: buckets.iter().map(one).collect(), bucket_size: size(buckets, nanos) };
         serde_json::to_string(&told).unwrap_or_default()
     });
     told.collect::<Vec<_>>().join(",")

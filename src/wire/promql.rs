@@ -41,12 +41,7 @@ pub fn seconds(millis: i64) -> String {
 /// One metric of some of one level, as a selector of series.
 ///
 /// They differ in the pod's name, or its uid, alone.
-pub fn selector(
-    cluster: Option<&str>,
-    of: &[&Subject],
-    key: &MetricKey,
-    labels: Option<&Labels>,
-) -> String {
+pub fn selector(cluster: Option<&str>, of: &[&Subject], key: &MetricKey, labels: Option<&Labels>) -> String {
     let level = of.first().map_or(Level::Cluster, |subject| level(subject));
     let family = Family::new(key, level, set_apart(labels));
     let mut matchers = whom(cluster, of);
@@ -98,7 +93,8 @@ pub fn aggregated(selector: &str, how: &[Aggregation], millis: i64) -> String {
         Aggregation::Percentile(percent) => format!("quantile_over_time(0.{percent:02}, {range})"),
     };
     let parts = (0_usize..).zip(how);
-    let parts = parts.map(|(at, how)| format!("label_replace({}, \"{PART}\", \"{at}\", \"\", \"\")", call(how)));
+    let parts =
+        parts.map(|(at, how)| format!("label_replace({}, \"{PART}\", \"{at}\", \"\", \"\")", call(how)));
     parts.collect::<Vec<_>>().join(" or ")
 }
 
@@ -262,7 +258,8 @@ pub fn read(body: &[u8], of: &[&Subject]) -> Result<Vec<Found>, Untold> {
 /// # Errors
 /// When there is no answer of such a store.
 pub fn read_values(body: &[u8]) -> Result<Vec<String>, Untold> {
-    let names: BTreeSet<String> = told::<Vec<String>>(body)?.into_iter().filter(|name| !name.is_empty()).collect();
+    let names: BTreeSet<String> =
+        told::<Vec<String>>(body)?.into_iter().filter(|name| !name.is_empty()).collect();
     Ok(names.into_iter().collect())
 }
 

@@ -30,7 +30,7 @@ use heapster::simulator::cluster::Node;
 use heapster::simulator::{Shape, SyntheticCluster, objects, summary};
 use heapster::sinks::Slice;
 use heapster::sinks::influxdb::Lines;
-use heapster::sinks::prometheus::{Cluster, points as points_of};
+use heapster::sinks::prometheus::{Cluster, Extras, points as points_of};
 use heapster::wire::batch_text;
 use heapster::wire::exposition::{Asked, Format, exposition};
 use heapster::wire::kubelet_summary::{Summary, decode};
@@ -291,6 +291,7 @@ fn encoding(criterion: &mut Criterion) {
     let lines = |with_fields| Lines {
         labels: LabelCopier::default(),
         with_fields,
+        pod_id: false,
         cluster_name: Some("default".to_owned()),
     };
     let say = |what: &str, bytes: usize, largest: usize| {
@@ -307,7 +308,11 @@ fn encoding(criterion: &mut Criterion) {
     say("line protocol, compressed", packed.iter().sum(), packed.iter().copied().max().unwrap());
     let known = Rc::new(Numbered::new(batch.clone(), takes));
     let request = |version, range: std::ops::Range<usize>| {
-        points_of(version, &Cluster::None, &Slice { window: known.clone(), range })
+        points_of(
+            version,
+            &Extras { cluster: Cluster::None, pod_id: false },
+            &Slice { window: known.clone(), range },
+        )
     };
     let requests = |version| {
         let all = (0..known.len()).step_by(5_000).map(|start| start..known.len().min(start + 5_000));

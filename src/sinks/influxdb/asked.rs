@@ -35,7 +35,11 @@ pub fn past(uri: &Uri) -> Result<Past, ProblemError> {
         Arc::new(move || {
             let poster = Poster::new(tls.clone(), within).reading_whole(MOST_BYTES);
             let reach = Reach::new(poster, key.clone(), clock.clone());
-            Box::new(Influx(Rc::new(Database { reach, options: options.clone(), policy: RefCell::default() })))
+            Box::new(Influx(Rc::new(Database {
+                reach,
+                options: options.clone(),
+                policy: RefCell::default(),
+            })))
         })
     };
     Ok(Past { name, make: Box::new(make) })
@@ -64,7 +68,8 @@ impl Database {
             cluster_name: question.cluster.as_deref().unwrap_or(&self.options.cluster_name).to_owned(),
             policy: self.policy().await?,
         };
-        let names = |read: fn(&[u8]) -> Result<Vec<String>, Untold>| move |body: &[u8]| read(body).map(Answer::Names);
+        let names =
+            |read: fn(&[u8]) -> Result<Vec<String>, Untold>| move |body: &[u8]| read(body).map(Answer::Names);
         match &question.what {
             What::Points(wanted) => {
                 let read = |body: &[u8]| read_points(body, &wanted.metric).map(Answer::Points);

@@ -153,9 +153,8 @@ impl Server {
             for (whose, place) in group.places.iter().enumerate() {
                 let own = found.iter().filter(|found| found.whose == whose).flat_map(|found| &found.points);
                 let within = own.filter(|(at, _)| (start..=end).contains(at));
-                let told = within.filter_map(|(at, number)| {
-                    Some((instant(*at), promql::value(&key, None, *number)?))
-                });
+                let told = within
+                    .filter_map(|(at, number)| Some((instant(*at), promql::value(&key, None, *number)?)));
                 let merged: BTreeMap<Timestamp, _> = told.collect();
                 if let Some(series) = all.get_mut(*place) {
                     *series = merged.into_iter().collect();
@@ -186,16 +185,20 @@ impl Server {
                 let query = promql::aggregated(&selector, &asked, stretch.length);
                 let some = match stretch.step {
                     None => self.at(&query, stretch.last, &group.subjects).await?,
-                    Some(step) => self.during(&query, stretch.first, stretch.last, step, &group.subjects).await?,
+                    Some(step) => {
+                        self.during(&query, stretch.first, stretch.last, step, &group.subjects).await?
+                    }
                 };
-                let begin = |at: i64| every.map_or(group.start, |every| instant(at.div_euclid(every) * every));
+                let begin =
+                    |at: i64| every.map_or(group.start, |every| instant(at.div_euclid(every) * every));
                 for one in some {
                     let points = one.points.iter().map(|(at, number)| (begin(*at), *number)).collect();
                     found.push((one, points));
                 }
             }
             for (whose, place) in group.places.iter().enumerate() {
-                let told = match joined(&key, how, &asked, found.iter().filter(|(own, _)| own.whose == whose)) {
+                let told = match joined(&key, how, &asked, found.iter().filter(|(own, _)| own.whose == whose))
+                {
                     Some(told) => told,
                     None => {
                         // No store can tell the middle of two series: here it can be told.

@@ -43,7 +43,7 @@ pub fn build(uri: &Uri, _: &LabelCopier) -> Result<Built, ProblemError> {
         };
         let (batch, concurrency, pod_id) = (options.batch, options.concurrency, options.pod_id);
         let server = Server::new(options, tls, surroundings.within, surroundings.clock.clone());
-        let told = Told { cluster, pod_id };
+        let told = Extras { cluster, pod_id };
         let put = Put { told, batch, server, followed: RefCell::default() };
         Box::new(Prometheus { batch, concurrency, put: Rc::new(put) })
     };
@@ -81,7 +81,7 @@ impl Sink for Prometheus {
 }
 
 struct Put {
-    told: Told,
+    told: Extras,
     batch: usize,
     server: Server,
     /// What each cluster had in the window that was written last.
@@ -144,7 +144,7 @@ impl Cluster {
 
 /// What is told beside what every series has.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Told {
+pub struct Extras {
     /// The label `cluster`.
     pub cluster: Cluster,
     /// Whether pods and containers have the label `uid`.
@@ -152,7 +152,7 @@ pub struct Told {
 }
 
 /// The request that has these points.
-pub fn points(version: Version, told: &Told, slice: &Slice) -> Vec<u8> {
+pub fn points(version: Version, told: &Extras, slice: &Slice) -> Vec<u8> {
     let window = &slice.window;
     let at = window.batch.window.end();
     let mut request = Request::new(version, told, &window.batch.cluster);
@@ -170,7 +170,7 @@ pub fn points(version: Version, told: &Told, slice: &Slice) -> Vec<u8> {
 }
 
 /// The request that says that these series have ended.
-fn markers(version: Version, told: &Told, own: &str, ended: &Ended, at: Timestamp) -> Vec<u8> {
+fn markers(version: Version, told: &Extras, own: &str, ended: &Ended, at: Timestamp) -> Vec<u8> {
     let mut request = Request::new(version, told, own);
     let mut series = request.of(&ended.layout, ended.facts.as_deref());
     for (row, metric) in &ended.series {
@@ -196,7 +196,7 @@ struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    fn new(version: Version, told: &'a Told, own: &'a str) -> Self {
+    fn new(version: Version, told: &'a Extras, own: &'a str) -> Self {
         let (cluster, pod_id) = (told.cluster.label(own), told.pod_id);
         Self { writer: Writer::new(version), cluster, pod_id, families: Map::default() }
     }
