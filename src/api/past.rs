@@ -43,7 +43,10 @@ type Parts = web::Path<Named>;
 
 /// A question about series, checked.
 struct Series {
+    /// Each once.
     of: Vec<Subject>,
+    /// Which of them are told, in the order in which they were asked for.
+    order: Vec<usize>,
     metric: String,
     labels: Option<Labels>,
     start: Timestamp,
@@ -61,11 +64,7 @@ struct Grouped {
 
 impl Series {
     /// Times first, then buckets and aggregations, then labels, then names, as Heapster had it.
-    async fn of(
-        api: &Api,
-        request: &HttpRequest,
-        parts: &Named,
-    ) -> Result<(Self, Grouped), ApiError> {
+    async fn of(api: &Api, request: &HttpRequest, parts: &Named) -> Result<(Self, Grouped), ApiError> {
         let query = request.query_string();
         let (start, end) = times(api, query)?;
         let grouped = match &parts.aggregations {
@@ -82,7 +81,14 @@ impl Series {
         };
         let labels = labels(query)?;
         let clusters = clusters(api, request)?;
-        let of = subjects(parts)?;
+        let (mut of, mut order): (Vec<Subject>, Vec<usize>) = Default::default();
+        for subject in subjects(parts)? {
+            let place = of.iter().position(|known| *known == subject).unwrap_or(of.len());
+            order.push(place);
+            if place == of.len() {
+                of.push(subject);
+            }
+        }
         let metric = modern_name(parts.metric.as_deref().unwrap_or_default()).to_owned();
         named("metric name", &metric, is_long_name)?;
         for (label, value) in labels.iter().flat_map(Labels::iter) {
@@ -90,7 +96,7 @@ impl Series {
             named("label value", value, is_label_value)?;
         }
         let known = known(api, &of).await?;
-        Ok((Self { of, metric, labels, start, end, clusters, known }, grouped))
+        Ok((Self { of, order, metric, labels, start, end, clusters, known }, grouped))
     }
 
     /// What is asked of one cluster. A pod whose uid is known is asked for by name since it started: no other had its name
@@ -123,11 +129,11 @@ impl Series {
         }
     }
 
-    /// What was told of each, if there is something of each.
-    fn all<T>(&self, told: Vec<Vec<T>>) -> Result<Vec<Vec<T>>, ApiError> {
+    /// What was told of each in the order in which they were asked for, if there is something of each.
+    fn all<T: Clone>(&self, told: Vec<Vec<T>>) -> Result<Vec<Vec<T>>, ApiError> {
         let missing = self.of.iter().enumerate().find(|(at, _)| told.get(*at).is_none_or(Vec::is_empty));
         match missing {
-            None => Ok(told),
+            None => Ok(self.order.iter().filter_map(|place| told.get(*place).cloned()).collect()),
             Some((_, subject)) => {
                 let (metric, subject) = (self.metric.clone(), subject.to_string());
                 Err(ApiError::Past(Failed::Nothing { metric, subject }))

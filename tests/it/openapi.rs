@@ -57,7 +57,7 @@ fn every_route_is_in_it_and_none_else() {
 }
 
 /// What is wrong with a value, by the part of JSON Schema that the document uses.
-fn wrong(document: &Value, schema: &Value, value: &Value, at: &str) -> Vec<String> {
+pub fn wrong(document: &Value, schema: &Value, value: &Value, at: &str) -> Vec<String> {
     let schema = resolved(document, schema);
     let is = |kind: &str| match kind {
         "object" => value.is_object(),
