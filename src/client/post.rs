@@ -266,7 +266,16 @@ impl Poster {
                 (Reads::Whole(_), Ok(chunk)) => body.extend_from_slice(&chunk),
             }
         }
-        Ok(Answer { status: status.as_u16(), retry_after, headers, body })
+        let answer = Answer { status: status.as_u16(), retry_after, headers, body };
+        match (self.reads, answer.header("content-length").map(str::parse::<usize>)) {
+            // The client takes the end of a connection for that of a body.
+            (Reads::Whole(_), Some(Ok(length)))
+                if length > answer.body.len() && answer.header("content-encoding").is_none() =>
+            {
+                Err(PostError::CutOff(format!("{} of {length} bytes came", answer.body.len())))
+            }
+            _ => Ok(answer),
+        }
     }
 }
 

@@ -112,6 +112,7 @@ impl Database {
                     Said::Policies(None) => Err(Untold::Foreign),
                     // Who may not see them may read all the same.
                     Said::Error(error) if error.contains("authoriz") => Ok(None),
+                    Said::Error(error) if error == query::FOREIGN => Err(Untold::Foreign),
                     Said::Error(error) => Err(Untold::Said(error)),
                 };
                 self.ask(query::show_policies(database), read).await?
