@@ -206,7 +206,7 @@ async fn no_more_are_asked_at_once_than_the_database_can_bear() {
         true => Manner::status(200, "{\"status\":\"success\",\"data\":[\"n\"]}"),
         false => Manner::Hang,
     });
-    let collector = asking(&format!("prometheus:{}?timeout=10s", server.base())).await;
+    let collector = asking(&format!("prometheus:{}?timeout=3s", server.base())).await;
     let most = heapster::api::archive::AT_ONCE;
     let url = format!("{}/api/v1/historical/nodes", collector.base);
     let waiting: Vec<_> =
