@@ -130,6 +130,16 @@ impl RowSet {
         Self { words: words.into(), count }
     }
 
+    /// How many members there are.
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
     /// How many members come before `row`. None where it is no member.
     fn rank(&self, row: Row) -> Option<usize> {
         let (at, bit) = (row / 64, row % 64);
@@ -177,8 +187,19 @@ impl Layout {
         self.columns.iter().map(|(metric, rows)| (metric, rows))
     }
 
+    /// Where a row's value of a metric is: the column's position, and the value's in it.
+    pub(super) fn place(&self, row: Row, metric: &MetricKey) -> Option<(usize, usize)> {
+        let at = self.position(metric)?;
+        Some((at, self.columns.get(at)?.1.rank(row)?))
+    }
+
     fn position(&self, metric: &MetricKey) -> Option<usize> {
         self.columns.iter().position(|(key, _)| key == metric)
+    }
+
+    /// How many values a block of this layout has.
+    pub fn points(&self) -> usize {
+        self.columns.iter().map(|(_, present)| present.count).sum()
     }
 
     /// The metric of this name that some row has.
@@ -248,6 +269,11 @@ fn is_steady(metric: &MetricKey) -> bool {
     }
 }
 
+/// Milliseconds from a start to the scrape, as Heapster told them. None for a start after it.
+pub(super) fn uptime(scraped_at: Timestamp, start: u64) -> Option<u64> {
+    u64::try_from(scraped_at.nanos()).ok()?.checked_sub(start).map(|nanos| nanos / 1_000_000)
+}
+
 impl Block {
     /// Packs a block. What equals its like in `previous` is shared with it.
     pub fn new(
@@ -297,14 +323,12 @@ impl Block {
         if *metric == MetricKey::Known(Metric::Uptime) {
             return self.uptime(self.value(row, &MetricKey::Known(Metric::StartTime))?);
         }
-        let at = self.layout.position(metric)?;
-        let (_, present, column) = self.columns().nth(at)?;
-        column.get(present.rank(row)?)
+        let (at, rank) = self.layout.place(row, metric)?;
+        self.columns().nth(at)?.2.get(rank)
     }
 
-    /// Milliseconds from a start to the scrape, as Heapster told them. None for a start after it.
     fn uptime(&self, start: u64) -> Option<u64> {
-        u64::try_from(self.scraped_at.nanos()).ok()?.checked_sub(start).map(|nanos| nanos / 1_000_000)
+        uptime(self.scraped_at, start)
     }
 
     /// One whole column by row; None where a row has no value.
@@ -347,7 +371,7 @@ impl Block {
 
     /// How many values are held.
     pub fn points(&self) -> usize {
-        self.layout.columns.iter().map(|(_, present)| present.count).sum()
+        self.layout.points()
     }
 
     /// Bytes of packed values that this block does not share with `previous`.

@@ -2,7 +2,7 @@
 //! question means is left to [`super::query`].
 
 use super::block::{Block, Rows};
-use super::history::Ring;
+use super::history::{Form, Ring};
 use super::schedule::Schedule;
 use super::sum::NamespaceSums;
 use crate::model::entity::{Entity, Name};
@@ -71,7 +71,8 @@ pub struct Cluster {
     next_to_close: Option<i64>,
     /// Until when the first window waits for the first scrapes, which begin at any moment of a window.
     first_until: Timestamp,
-    held: Held,
+    /// Answers that came after their window was closed.
+    late: u64,
 }
 
 impl Cluster {
@@ -88,7 +89,7 @@ impl Cluster {
             open: BTreeMap::new(),
             next_to_close: None,
             first_until: Timestamp::default(),
-            held: Held::default(),
+            late: 0,
         }
     }
 
@@ -121,7 +122,7 @@ impl Cluster {
         let window = block.window.index();
         self.rewind(window);
         if self.next_to_close.is_some_and(|next| window < next) {
-            self.held.late += 1;
+            self.late += 1;
         } else {
             let open = self.open.entry(window).or_default();
             if open.took.insert(node.clone()) {
@@ -139,9 +140,6 @@ impl Cluster {
                 }
             }
         }
-        self.held.blocks += 1;
-        self.held.points += block.points();
-        self.held.bytes += block.own_bytes(entry.ring.latest().map(|latest| &**latest));
         entry.last_sums = Some((window, sums));
         entry.ring.push(block, uptime);
     }
@@ -214,16 +212,10 @@ impl Cluster {
         }
         let block = (!took.is_empty() || carried > 0).then(|| {
             let block = Arc::new(sums.pack(window, now, self.sums.latest().map(|block| &**block)));
-            self.held.blocks += 1;
-            self.held.points += block.points();
-            self.held.bytes += block.own_bytes(self.sums.latest().map(|latest| &**latest));
             self.sums.push(block.clone(), uptime);
             block
         });
-        let of_window = |node: &Name| {
-            let blocks = self.nodes.get(node)?.ring.blocks();
-            blocks.rev().find(|block| block.window == window).cloned()
-        };
+        let of_window = |node: &Name| self.nodes.get(node)?.ring.of_window(window);
         let mut names: Vec<&Name> = took.iter().collect();
         names.sort_unstable();
         let nodes = names.into_iter().filter_map(of_window).collect();
@@ -232,31 +224,16 @@ impl Cluster {
 
     /// Drops what is past its retention, and forgets whoever has no point left.
     fn prune(&mut self, uptime: Duration) {
-        let forget = |held: &mut Held, dropped: &[Arc<Block>], next: Option<&Arc<Block>>| {
-            for (at, block) in dropped.iter().enumerate() {
-                held.blocks -= 1;
-                held.points -= block.points();
-                // What a later block shares is counted until that one goes.
-                let later = dropped.get(at + 1).or(next);
-                held.bytes -= block.own_bytes(later.map(|later| &**later));
-            }
-        };
-        let dropped = self.sums.prune(uptime, self.retention);
-        forget(&mut self.held, &dropped, self.sums.latest().and(self.sums.blocks().next()));
-        let (pods, held) = (&mut self.pods, &mut self.held);
+        self.sums.prune(uptime, self.retention);
+        let pods = &mut self.pods;
         for (name, node) in &mut self.nodes {
             let dropped = node.ring.prune(uptime, self.retention);
-            forget(held, &dropped, node.ring.blocks().next());
-            let Some(last) = dropped.last() else { continue };
-            let mut gone: Vec<&Arc<Rows>> = dropped.iter().map(|block| &block.layout.rows).collect();
+            let mut gone: Vec<&Arc<Rows>> = dropped.iter().map(|layout| &layout.rows).collect();
             gone.dedup_by(|a, b| Arc::ptr_eq(a, b));
-            if node.ring.blocks().next().is_some_and(|next| Arc::ptr_eq(&next.layout.rows, &last.layout.rows))
-            {
-                gone.pop();
-            }
+            gone.retain(|rows| !node.ring.layouts().any(|kept| Arc::ptr_eq(&kept.rows, rows)));
             for (namespace, pod) in gone.into_iter().flat_map(|rows| pods_of(rows)) {
                 let entity = Entity::Pod { namespace: namespace.clone(), pod: pod.clone() };
-                if !node.ring.distinct_rows().any(|rows| rows.find(&entity, None).is_some()) {
+                if !node.ring.layouts().any(|kept| kept.rows.find(&entity, None).is_some()) {
                     forget_home(pods, namespace, pod, name);
                 }
             }
@@ -266,9 +243,15 @@ impl Cluster {
 
     /// What is held and what was counted.
     pub fn held(&self) -> Held {
-        let latest = self.nodes.values().map(|node| &node.ring).chain([&self.sums]).filter_map(Ring::latest);
-        let entities = latest.map(|block| block.layout.rows.entities().len()).sum();
-        Held { entities, ..self.held }
+        let mut held = Held { late: self.late, ..Held::default() };
+        for ring in self.nodes.values().map(|node| &node.ring).chain([&self.sums]) {
+            let (blocks, points, bytes) = ring.size();
+            held.blocks += blocks;
+            held.points += points;
+            held.bytes += bytes;
+            held.entities += ring.latest().map_or(0, |block| block.layout.rows.entities().len());
+        }
+        held
     }
 
     /// The sums' ring.
@@ -314,14 +297,14 @@ impl Cluster {
     }
 
     /// The blocks whose entities are listed, newest first.
-    pub(super) fn recent<'c>(&'c self, ring: &'c Ring) -> impl Iterator<Item = &'c Arc<Block>> + use<'c> {
-        ring.blocks().rev().take_while(|block| self.is_listed(block))
+    pub(super) fn recent<'c>(&'c self, ring: &'c Ring) -> impl Iterator<Item = &'c Form> + use<'c> {
+        ring.forms().take_while(|form| self.is_listed(form.window()))
     }
 
-    /// Whether a block is recent enough for its entities to be listed: of the last window closed, the one before it,
-    /// or a later one.
-    pub(super) fn is_listed(&self, block: &Block) -> bool {
-        self.next_to_close.is_none_or(|next| block.window.index() >= next - 2)
+    /// Whether a window is recent enough for its entities to be listed: the last one closed, the one before it, or a
+    /// later one.
+    pub(super) fn is_listed(&self, window: Window) -> bool {
+        self.next_to_close.is_none_or(|next| window.index() >= next - 2)
     }
 }
 

@@ -1,9 +1,11 @@
-//! The last minutes of one node, or of the sums: blocks in the order in which they came, and what is read from them.
+//! The last minutes of one node, or of the sums: blocks in the order in which they came, and what is read from them. The
+//! newest is whole, an older one is left to [`super::past`] as soon as there is one after it.
 
-use super::block::{Block, Layout, Row, Rows};
+use super::block::{Block, Layout};
+use super::past::{Past, Trail};
 use crate::model::entity::{Entity, Labels};
 use crate::model::metric::{MetricKey, Value};
-use crate::model::time::Timestamp;
+use crate::model::time::{Timestamp, Window};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,9 +43,58 @@ pub struct SeriesKey {
 /// A series by the stamps of its points.
 pub type Points = BTreeMap<Timestamp, Value>;
 
+/// How a block is kept.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Form {
+    /// As it came: the newest one, and those of which the one after has another layout.
+    Whole(Arc<Block>),
+    /// By what differs from the one after it.
+    Past(Arc<Past>),
+}
+
+impl Form {
+    /// The block, where `newer` is the one after it.
+    pub fn open(&self, newer: &Block) -> Arc<Block> {
+        match self {
+            Self::Whole(block) => block.clone(),
+            Self::Past(past) => Arc::new(past.open(newer)),
+        }
+    }
+
+    /// The window whose end stamps every point.
+    pub fn window(&self) -> Window {
+        match self {
+            Self::Whole(block) => block.window,
+            Self::Past(past) => past.window,
+        }
+    }
+
+    /// What is in it.
+    pub fn layout(&self) -> &Arc<Layout> {
+        match self {
+            Self::Whole(block) => &block.layout,
+            Self::Past(past) => &past.layout,
+        }
+    }
+
+    fn parts(&self) -> (&Arc<[u8]>, usize) {
+        match self {
+            Self::Whole(block) => (&block.steady, block.moving.len()),
+            Self::Past(past) => (&past.steady, past.moving.len()),
+        }
+    }
+
+    /// Bytes of packed values that it does not share with the one after it.
+    fn own_bytes(&self, next: Option<&Form>) -> usize {
+        let (steady, moving) = self.parts();
+        let shared = next.is_some_and(|next| Arc::ptr_eq(next.parts().0, steady));
+        moving + if shared { 0 } else { steady.len() }
+    }
+}
+
 #[derive(Debug)]
 struct Kept {
-    block: Arc<Block>,
+    form: Form,
     /// By the monotonic clock, so that a stepped wall clock loses nothing.
     received: Duration,
 }
@@ -52,28 +103,67 @@ struct Kept {
 #[derive(Debug, Default)]
 pub struct Ring {
     kept: VecDeque<Kept>,
+    points: usize,
+    bytes: usize,
 }
 
 impl Ring {
     /// Adds a block that came at `uptime`.
     pub fn push(&mut self, block: Arc<Block>, uptime: Duration) {
-        self.kept.push_back(Kept { block, received: uptime });
+        let new = Form::Whole(block.clone());
+        self.points += block.layout.points();
+        self.bytes += new.own_bytes(None);
+        if let Some(last) = self.kept.back_mut() {
+            self.bytes = self.bytes.saturating_sub(last.form.own_bytes(None));
+            if let Form::Whole(older) = &last.form
+                && let Some(past) = Past::of(older, &block)
+            {
+                last.form = Form::Past(Arc::new(past));
+            }
+            self.bytes += last.form.own_bytes(Some(&new));
+        }
+        self.kept.push_back(Kept { form: new, received: uptime });
     }
 
-    /// Takes out the blocks that came more than `retention` before `uptime`.
-    pub fn prune(&mut self, uptime: Duration, retention: Duration) -> Vec<Arc<Block>> {
-        let old = self.kept.partition_point(|kept| kept.received + retention < uptime);
-        self.kept.drain(..old).map(|kept| kept.block).collect()
+    /// Takes out the blocks that came more than `retention` before `uptime`, and tells what was in them.
+    pub fn prune(&mut self, uptime: Duration, retention: Duration) -> Vec<Arc<Layout>> {
+        let mut dropped = Vec::new();
+        while self.kept.front().is_some_and(|kept| kept.received + retention < uptime) {
+            let Some(kept) = self.kept.pop_front() else { break };
+            let own = kept.form.own_bytes(self.kept.front().map(|kept| &kept.form));
+            self.bytes = self.bytes.saturating_sub(own);
+            self.points = self.points.saturating_sub(kept.form.layout().points());
+            dropped.push(kept.form.layout().clone());
+        }
+        dropped
     }
 
     /// The block that came last.
     pub fn latest(&self) -> Option<&Arc<Block>> {
-        self.kept.back().map(|kept| &kept.block)
+        match &self.kept.back()?.form {
+            Form::Whole(block) => Some(block),
+            Form::Past(_) => None,
+        }
     }
 
-    /// Every block, in the order in which they came.
-    pub fn blocks(&self) -> impl DoubleEndedIterator<Item = &Arc<Block>> {
-        self.kept.iter().map(|kept| &kept.block)
+    /// Every block as it is kept, the newest first.
+    pub fn forms(&self) -> impl Iterator<Item = &Form> {
+        self.kept.iter().rev().map(|kept| &kept.form)
+    }
+
+    /// Every block as it came, the newest first.
+    pub fn blocks(&self) -> impl Iterator<Item = Arc<Block>> {
+        let mut older = self.forms().skip(1);
+        let newest = self.latest().cloned();
+        std::iter::successors(newest, move |newer| Some(older.next()?.open(newer)))
+    }
+
+    /// The newest block of a window.
+    pub fn of_window(&self, window: Window) -> Option<Arc<Block>> {
+        // Nearly always it is the newest of all: opening others is for clocks that were set.
+        self.forms()
+            .any(|form| form.window() == window)
+            .then(|| self.blocks().find(|block| block.window == window))?
     }
 
     /// Whether there is none.
@@ -81,58 +171,54 @@ impl Ring {
         self.kept.is_empty()
     }
 
-    /// The blocks' rows, without those that are the same as the block's before.
-    pub fn distinct_rows(&self) -> impl Iterator<Item = &Arc<Rows>> {
-        let mut last: Option<&Arc<Rows>> = None;
-        self.blocks().map(|block| &block.layout.rows).filter(move |rows| {
-            let new = last.is_none_or(|last| !Arc::ptr_eq(last, rows));
-            last = Some(rows);
+    /// How many blocks and points there are, and in how many bytes of packed values.
+    pub fn size(&self) -> (usize, usize, usize) {
+        (self.kept.len(), self.points, self.bytes)
+    }
+
+    /// The blocks' layouts, newest first, without those that are the same as the block's after.
+    pub fn layouts(&self) -> impl Iterator<Item = &Arc<Layout>> {
+        let mut last: Option<&Arc<Layout>> = None;
+        self.forms().map(Form::layout).filter(move |layout| {
+            let new = last.is_none_or(|last| !Arc::ptr_eq(last, layout));
+            last = Some(layout);
             new
         })
     }
 
     /// Adds the points of a series within `span`. Of two with one stamp the one that came later counts.
     pub fn read(&self, key: &SeriesKey, span: Span, points: &mut Points) {
-        let mut place = Place::default();
-        for block in self.blocks().filter(|block| span.has(block.window.end())) {
-            if let Some((row, metric)) = place.find(block, key)
-                && let Some(held) = block.value(row, metric)
-            {
-                points.insert(block.window.end(), metric.form().show(held));
+        let mut trail: Option<(Trail, MetricKey)> = None;
+        let mut own = Points::new();
+        for form in self.forms() {
+            let held = match form {
+                Form::Whole(block) => {
+                    trail = begin(block, key);
+                    trail.as_ref().and_then(|(trail, _)| trail.value(block.scraped_at))
+                }
+                Form::Past(past) => trail.as_mut().and_then(|(trail, _)| trail.back(past)),
+            };
+            let stamp = form.window().end();
+            if let (Some(held), Some((_, metric)), true) = (held, &trail, span.has(stamp)) {
+                own.entry(stamp).or_insert(metric.form().show(held));
             }
         }
+        points.append(&mut own);
     }
 
     /// Adds the names of the metrics that the entity, or a part of it, has a point of.
     pub fn names(&self, entity: &Entity, labels: Option<&Labels>, names: &mut BTreeSet<String>) {
-        let mut last: Option<&Arc<Layout>> = None;
-        for block in self.blocks() {
-            if last.is_some_and(|last| Arc::ptr_eq(last, &block.layout)) {
-                continue;
-            }
-            last = Some(&block.layout);
-            let Some(row) = block.layout.rows.find(entity, labels) else { continue };
-            let public = block.layout.metrics_of(row).filter(MetricKey::is_public);
+        for layout in self.layouts() {
+            let Some(row) = layout.rows.find(entity, labels) else { continue };
+            let public = layout.metrics_of(row).filter(MetricKey::is_public);
             names.extend(public.map(|metric| metric.name().to_owned()));
         }
     }
 }
 
-/// Where a series is in one layout; looked up again only where the layout changes.
-#[derive(Default)]
-struct Place {
-    layout: Option<Arc<Layout>>,
-    at: Option<(Row, MetricKey)>,
-}
-
-impl Place {
-    fn find(&mut self, block: &Block, key: &SeriesKey) -> Option<(Row, &MetricKey)> {
-        if !self.layout.as_ref().is_some_and(|layout| Arc::ptr_eq(layout, &block.layout)) {
-            let row = block.layout.rows.find(&key.entity, key.labels.as_ref());
-            let metric = block.layout.metric_named(&key.metric).filter(MetricKey::is_public);
-            self.at = row.zip(metric);
-            self.layout = Some(block.layout.clone());
-        }
-        self.at.as_ref().map(|(row, metric)| (*row, metric))
-    }
+/// Where the trail of a series begins, going back from a block, and which metric it is of.
+fn begin(block: &Block, key: &SeriesKey) -> Option<(Trail, MetricKey)> {
+    let row = block.layout.rows.find(&key.entity, key.labels.as_ref())?;
+    let metric = block.layout.metric_named(&key.metric).filter(MetricKey::is_public)?;
+    Some((Trail::new(block, row, &metric)?, metric))
 }

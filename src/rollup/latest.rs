@@ -1,9 +1,9 @@
 //! The newest points of many entities at once: handed out as blocks, which cost the aggregator nothing to share, and read
 //! by whoever asked. How they are written is left to `wire`.
 
-use super::block::{Block, Rows};
+use super::block::{Block, Layout, Rows};
 use super::cluster::Cluster;
-use super::history::Ring;
+use super::history::{Form, Ring};
 use crate::model::entity::{Entity, Name};
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ pub struct Recent {
     /// The newest.
     pub newest: Arc<Block>,
     /// The others, newest first.
-    pub older: Vec<Arc<Block>>,
+    pub older: Vec<Form>,
 }
 
 /// The newest points of one cluster.
@@ -33,19 +33,25 @@ pub struct Recent {
 pub struct Latest {
     /// One for each node that has any, sorted by name.
     pub nodes: Vec<Recent>,
-    /// The sums of the windows that are listed, newest first; none where one node or pod was asked for.
-    pub sums: Vec<Arc<Block>>,
+    /// The sums; None where there are none yet, or one node or pod was asked for.
+    pub sums: Option<Recent>,
 }
 
 impl Recent {
     fn of(cluster: &Cluster, ring: &Ring) -> Option<Self> {
-        let mut blocks = cluster.recent(ring).cloned();
-        Some(Self { newest: blocks.next()?, older: blocks.collect() })
+        let newest = ring.latest().filter(|newest| cluster.is_listed(newest.window))?.clone();
+        Some(Self { newest, older: cluster.recent(ring).skip(1).cloned().collect() })
     }
 
-    /// Every block, newest first.
-    pub fn blocks(&self) -> impl Iterator<Item = &Arc<Block>> {
-        std::iter::once(&self.newest).chain(&self.older)
+    /// Every block, newest first. An older one is opened when it is reached.
+    pub fn blocks(&self) -> impl Iterator<Item = Arc<Block>> {
+        let mut older = self.older.iter();
+        std::iter::successors(Some(self.newest.clone()), move |newer| Some(older.next()?.open(newer)))
+    }
+
+    /// Whose points the blocks have, newest first.
+    pub fn layouts(&self) -> impl Iterator<Item = &Arc<Layout>> {
+        std::iter::once(&self.newest.layout).chain(self.older.iter().map(Form::layout))
     }
 }
 
@@ -59,17 +65,14 @@ impl Latest {
         match scope {
             Scope::All => Self {
                 nodes: cluster.nodes().filter_map(recent).collect(),
-                sums: cluster.recent(cluster.sums()).cloned().collect(),
+                sums: Recent::of(cluster, cluster.sums()),
             },
             Scope::Node(node) => {
-                Self { nodes: cluster.node(node).and_then(recent).into_iter().collect(), sums: Vec::new() }
+                Self { nodes: cluster.node(node).and_then(recent).into_iter().collect(), sums: None }
             }
             Scope::Pod(namespace, pod) => {
                 let nodes = cluster.nodes().filter_map(recent);
-                Self {
-                    nodes: nodes.filter(|recent| knows(recent, namespace, pod)).collect(),
-                    sums: Vec::new(),
-                }
+                Self { nodes: nodes.filter(|recent| knows(recent, namespace, pod)).collect(), sums: None }
             }
         }
     }
@@ -86,13 +89,11 @@ pub struct Keys {
 impl Keys {
     /// The entities that these clusters list.
     pub fn new(clusters: &[Latest]) -> Self {
-        let blocks = clusters
-            .iter()
-            .flat_map(|latest| latest.sums.iter().chain(latest.nodes.iter().flat_map(Recent::blocks)));
+        let recent = clusters.iter().flat_map(|latest| latest.sums.iter().chain(&latest.nodes));
         let mut rows: Vec<Arc<Rows>> = Vec::new();
-        for block in blocks {
-            if !rows.last().is_some_and(|last| Arc::ptr_eq(last, &block.layout.rows)) {
-                rows.push(block.layout.rows.clone());
+        for layout in recent.flat_map(Recent::layouts) {
+            if !rows.last().is_some_and(|last| Arc::ptr_eq(last, &layout.rows)) {
+                rows.push(layout.rows.clone());
             }
         }
         let all =

@@ -7,24 +7,38 @@
 /// 5^3, 5^6, 5^9: with the power of two they take out 10^3, 10^6 and 10^9, the usual steps of clocks.
 const FIVES: [u64; 4] = [1, 125, 15_625, 1_953_125];
 
+/// The largest common factor of these numbers that can be taken out, as the byte that stands for it, a power of two and a
+/// power of 125.
+pub(super) fn factor(numbers: impl Iterator<Item = u64> + Clone) -> (u8, u32, u64) {
+    let all = numbers.clone().fold(0, |all, number| all | number);
+    if all == 0 {
+        return (0, 0, 1);
+    }
+    let shift = all.trailing_zeros();
+    let (mut marks, mut divisor) = (low_byte(u64::from(shift)), 1);
+    for (mark, next) in [(0x40, 125), (0x80, 15_625), (0xc0, 1_953_125)] {
+        if !numbers.clone().all(|number| (number >> shift).is_multiple_of(next)) {
+            break;
+        }
+        (marks, divisor) = (low_byte(u64::from(shift)) | mark, next);
+    }
+    (marks, shift, divisor)
+}
+
+/// A number times the factor that the byte stands for.
+pub(super) fn unfactor(number: u64, marks: u8) -> u64 {
+    let divisor = FIVES.get(usize::from(marks >> 6)).copied().unwrap_or(1);
+    number.wrapping_mul(divisor) << (marks & 0x3f)
+}
+
 /// Appends a column to `out`.
 pub fn pack(values: &[u64], out: &mut Vec<u8>) {
     let base = values.iter().copied().min().unwrap_or(0);
-    let all = values.iter().fold(0, |all, value| all | (value - base));
-    let shift = if all == 0 { 0 } else { all.trailing_zeros() };
-    let mut fives = 0;
-    while fives < 3 && all != 0 {
-        let next = FIVES.get(fives + 1).copied().unwrap_or(1);
-        if !values.iter().all(|value| ((value - base) >> shift).is_multiple_of(next)) {
-            break;
-        }
-        fives += 1;
-    }
-    let divisor = FIVES.get(fives).copied().unwrap_or(1);
+    let (marks, shift, divisor) = factor(values.iter().map(|value| value - base));
     let widest = values.iter().map(|value| ((value - base) >> shift) / divisor).max().unwrap_or(0);
     let width = u64::BITS - widest.leading_zeros();
     out.push(low_byte(u64::from(width)));
-    out.push(low_byte(u64::from(shift)) | low_byte(u64::try_from(fives).unwrap_or(0) << 6));
+    out.push(marks);
     write_varint(base, out);
     if width == 0 {
         return;

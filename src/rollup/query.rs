@@ -126,8 +126,9 @@ fn rings_of<'c>(cluster: &'c Cluster, entity: &Entity) -> Box<dyn Iterator<Item 
 fn listed(cluster: &Cluster, list: &Query) -> Vec<String> {
     match list {
         Query::Nodes => {
-            let nodes =
-                cluster.nodes().filter(|(_, ring)| ring.latest().is_some_and(|b| cluster.is_listed(b)));
+            let nodes = cluster
+                .nodes()
+                .filter(|(_, ring)| ring.latest().is_some_and(|b| cluster.is_listed(b.window)));
             nodes.map(|(name, _)| name.to_string()).collect()
         }
         Query::Namespaces => {
@@ -169,7 +170,7 @@ fn listed(cluster: &Cluster, list: &Query) -> Vec<String> {
 fn is_pod_listed(cluster: &Cluster, namespace: &Name, pod: &Name) -> bool {
     let entity = Entity::Pod { namespace: namespace.clone(), pod: pod.clone() };
     let mut recent = cluster.homes(namespace, pod).flat_map(|ring| cluster.recent(ring));
-    recent.any(|block| block.layout.rows.find(&entity, None).is_some())
+    recent.any(|form| form.layout().rows.find(&entity, None).is_some())
 }
 
 fn names<'c>(
@@ -177,14 +178,14 @@ fn names<'c>(
     rings: impl Iterator<Item = &'c Ring>,
     name: impl Fn(&Entity) -> Option<String>,
 ) -> Vec<String> {
-    let blocks = rings.flat_map(|ring| cluster.recent(ring));
-    blocks.flat_map(|block| block.layout.rows.entities()).filter_map(name).collect()
+    let recent = rings.flat_map(|ring| cluster.recent(ring));
+    recent.flat_map(|form| form.layout().rows.entities()).filter_map(name).collect()
 }
 
 /// The label sets under which an entity has parts, over the whole history.
 pub fn parts(cluster: &Cluster, entity: &Entity) -> BTreeSet<Labels> {
     let entity = own_name(cluster, entity);
-    let rows = rings_of(cluster, &entity).flat_map(|ring| ring.distinct_rows());
-    let keys = rows.flat_map(|rows| rows.iter());
+    let layouts = rings_of(cluster, &entity).flat_map(|ring| ring.layouts());
+    let keys = layouts.flat_map(|layout| layout.rows.iter());
     keys.filter(|(of, _)| **of == entity).filter_map(|(_, labels)| labels.cloned()).collect()
 }

@@ -94,7 +94,7 @@ pub fn nodes(clusters: &[Latest], selector: &Selector) -> Vec<NodeUsage> {
         .filter_map(|recent| {
             let facts = recent.newest.facts.as_ref()?;
             let taken = takes(selector, &facts.node.labels);
-            taken.then(|| recent.blocks().find_map(|block| Open::shut(block).node(facts)))?
+            taken.then(|| recent.blocks().find_map(|block| Open::shut(&block).node(facts)))?
         })
         .collect();
     found.sort_by(|a, b| a.name.cmp(&b.name));
@@ -133,11 +133,11 @@ pub fn pod(clusters: &[Latest], namespace: &Name, name: &Name) -> Option<Option<
         .collect();
     known.sort_by_key(|(recent, _)| std::cmp::Reverse(recent.newest.window.end()));
     let usage = |(recent, pod): &(&Recent, &Arc<PodFacts>)| {
-        recent.blocks().find_map(|block| Open::shut(block).pod(pod))
+        recent.blocks().find_map(|block| Open::shut(&block).pod(pod))
     };
     (!known.is_empty()).then(|| known.iter().find_map(usage))
 }
 
 fn older(recent: &Recent, pod: &PodFacts) -> Option<PodUsage> {
-    recent.older.iter().find_map(|block| Open::shut(block).pod(pod))
+    recent.blocks().skip(1).find_map(|block| Open::shut(&block).pod(pod))
 }

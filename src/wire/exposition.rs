@@ -85,8 +85,7 @@ struct Newest {
 /// cluster's name becomes a label where there is one.
 pub fn exposition(clusters: Vec<(Option<Name>, Latest)>, asked: Asked) -> impl Iterator<Item = String> {
     let of = |(cluster, latest): (Option<Name>, Latest)| {
-        let nodes = latest.nodes.into_iter().map(|recent| recent.newest);
-        let blocks = latest.sums.into_iter().take(1).chain(nodes);
+        let blocks = latest.sums.into_iter().chain(latest.nodes).map(|recent| recent.newest);
         blocks.map(move |block| Newest { cluster: cluster.clone(), block }).collect::<Vec<_>>()
     };
     let blocks: Arc<[Newest]> = clusters.into_iter().flat_map(of).collect();

@@ -326,7 +326,7 @@ fn encoding(criterion: &mut Criterion) {
     }
     let latest = || Latest {
         nodes: batch.nodes.iter().map(|block| Recent { newest: block.clone(), older: Vec::new() }).collect(),
-        sums: batch.sums.iter().cloned().collect(),
+        sums: batch.sums.iter().map(|block| Recent { newest: block.clone(), older: Vec::new() }).next(),
     };
     let asked = Asked { format: Format::Text, levels: Level::ALL.to_vec(), timestamps: true, created: false };
     let scrape = || exposition(vec![(None, latest())], asked.clone()).map(|piece| black_box(piece).len());

@@ -38,7 +38,8 @@ fn latest(names: [&str; 4]) -> Latest {
     let made = assembled(&report, &known, window(0), None);
     let sums = made.sums.pack(window(0), window(0).end(), None);
     let newest = Arc::new(made.block);
-    Latest { nodes: vec![Recent { newest, older: Vec::new() }], sums: vec![Arc::new(sums)] }
+    let sums = Recent { newest: Arc::new(sums), older: Vec::new() };
+    Latest { nodes: vec![Recent { newest, older: Vec::new() }], sums: Some(sums) }
 }
 
 fn asked(format: Format) -> Asked {

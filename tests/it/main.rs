@@ -49,6 +49,7 @@ mod openapi;
 mod original;
 mod packing;
 mod packing_blocks;
+mod packing_past;
 mod page;
 mod past;
 mod past_known;

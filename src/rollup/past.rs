@@ -1,0 +1,328 @@
+//! A block told by what differs from the one after it, and read by going back from there. How few bits a difference
+//! takes is left to [`super::rice`], which blocks are kept so to [`super::history`].
+//!
+//! Only the columns that move are told anew. What a newer value says of an older one is taken off first: a counter is
+//! where its rate came from, a container's available memory mirrors its working set. So both of a counter and its rate
+//! cost little more than one, and either is exact.
+
+use super::block::{Block, Filled, Layout, Row, uptime};
+use super::pack::{Column, read_varint, write_varint};
+use super::rice::{self, Numbers};
+use crate::model::inventory::NodeInventory;
+use crate::model::metric::{Metric, MetricKey, RATED, Rated, Unit, to_f64, to_u64};
+use crate::model::time::{Timestamp, Window};
+use std::sync::Arc;
+
+/// A block of the same layout as the one after it.
+#[derive(Debug, PartialEq)]
+pub struct Past {
+    /// The window whose end stamps every point.
+    pub window: Window,
+    /// When the answer was asked for.
+    pub scraped_at: Timestamp,
+    /// What is in it.
+    pub layout: Arc<Layout>,
+    /// What was known of the node and its pods; None for sums.
+    pub facts: Option<Arc<NodeInventory>>,
+    pub(super) steady: Arc<[u8]>,
+    /// Of each moving column the length in LEB128, then each moving column.
+    pub(super) moving: Box<[u8]>,
+}
+
+/// What the newer value of a metric, and other metrics' values, say of its older value.
+#[derive(Clone, Copy, Debug)]
+enum Tie {
+    /// Nothing but that it may be the same.
+    Same,
+    /// It is smaller by what the newer rate says.
+    Rated(&'static Rated),
+    /// It moved as the other did.
+    With(Metric),
+    /// It moved as the other did, the other way.
+    Against(Metric),
+}
+
+fn tie(metric: &MetricKey) -> Tie {
+    let MetricKey::Known(metric) = metric else { return Tie::Same };
+    match metric {
+        Metric::MemoryWorkingSet => Tie::With(Metric::MemoryUsage),
+        Metric::MemoryRss => Tie::With(Metric::MemoryWorkingSet),
+        Metric::MemoryAvailable => Tie::Against(Metric::MemoryWorkingSet),
+        counter => RATED.iter().find(|rated| rated.counter == *counter).map_or(Tie::Same, Tie::Rated),
+    }
+}
+
+/// Where a counter's instant is looked for, in this order.
+fn instants(rated: &Rated) -> [Metric; 4] {
+    [rated.time, Metric::CpuTime, Metric::MemoryTime, Metric::NetworkTime]
+}
+
+impl Tie {
+    /// By how much the older value is more than the newer one, as far as the tie tells.
+    fn step(self, newer: impl Fn(Metric) -> Option<u64>, older: impl Fn(Metric) -> Option<u64>) -> i64 {
+        let told = match self {
+            Self::Same => None,
+            Self::With(other) => moved(&newer, &older, other),
+            Self::Against(other) => moved(&newer, &older, other).map(i64::wrapping_neg),
+            Self::Rated(rated) => newer(rated.rate).and_then(|rate| {
+                let time = |metric: Metric| newer(metric).zip(older(metric));
+                let (after, before) = instants(rated).into_iter().find_map(time)?;
+                let elapsed = to_f64(after.checked_sub(before)?);
+                // Of whole millicores half a one was cut off on average.
+                let grown = match rated.rate.descriptor().unit {
+                    Unit::Millicores => (to_f64(rate) + 0.5) * elapsed / 1e3,
+                    _ => to_f64(rate) * elapsed / 1e12,
+                };
+                Some(i64::try_from(to_u64(grown.round())?).ok()?.wrapping_neg())
+            }),
+        };
+        told.unwrap_or(0)
+    }
+}
+
+fn moved(
+    newer: &impl Fn(Metric) -> Option<u64>,
+    older: &impl Fn(Metric) -> Option<u64>,
+    metric: Metric,
+) -> Option<i64> {
+    Some(older(metric)?.wrapping_sub(newer(metric)?).cast_signed())
+}
+
+/// Columns opened by row: those of the metrics that ties ask for.
+#[derive(Default)]
+struct Opened(Vec<(Metric, Vec<Option<u64>>)>);
+
+impl Opened {
+    fn get(&self, metric: Metric, row: Row) -> Option<u64> {
+        let (_, values) = self.0.iter().find(|(opened, _)| *opened == metric)?;
+        *values.get(row)?
+    }
+
+    fn put(&mut self, metric: Metric, rows: usize, values: impl Iterator<Item = (Row, u64)>) {
+        let mut column = vec![None; rows];
+        for (row, value) in values {
+            if let Some(slot) = column.get_mut(row) {
+                *slot = Some(value);
+            }
+        }
+        self.0.push((metric, column));
+    }
+}
+
+/// Whether some tie asks for the metric.
+fn is_asked_for(metric: &MetricKey) -> Option<Metric> {
+    let MetricKey::Known(metric) = metric else { return None };
+    let by_rate = RATED.iter().any(|rated| rated.rate == *metric || rated.time == *metric);
+    let by_memory = matches!(metric, Metric::MemoryUsage | Metric::MemoryWorkingSet);
+    (by_rate || by_memory).then_some(*metric)
+}
+
+fn opened(block: &Block) -> Opened {
+    let mut opened = Opened::default();
+    for (key, present, column) in block.columns() {
+        if let Some(metric) = is_asked_for(key) {
+            opened.put(metric, block.layout.rows.len(), present.iter().zip(column.iter()));
+        }
+    }
+    opened
+}
+
+impl Past {
+    /// `older` told by what differs from `newer`. None where they are not of one layout.
+    pub fn of(older: &Block, newer: &Block) -> Option<Self> {
+        if !Arc::ptr_eq(&older.layout, &newer.layout) {
+            return None;
+        }
+        let (before, after) = (opened(older), opened(newer));
+        let (mut lengths, mut columns) = (Vec::new(), Vec::new());
+        let mut differences: Vec<i64> = Vec::new();
+        let pairs = older.columns().zip(newer.columns()).skip(older.layout.steady);
+        for ((key, present, old), (_, _, new)) in pairs {
+            let plain = old.iter().zip(new.iter()).map(|(old, new)| old.wrapping_sub(new).cast_signed());
+            differences.clear();
+            match tie(key) {
+                Tie::Same => differences.extend(plain),
+                tie => differences.extend(present.iter().zip(plain).map(|(row, difference)| {
+                    let step = tie.step(|metric| after.get(metric, row), |metric| before.get(metric, row));
+                    difference.wrapping_sub(step)
+                })),
+            }
+            let start = columns.len();
+            rice::write(&differences, &mut columns);
+            write_varint(u64::try_from(columns.len() - start).ok()?, &mut lengths);
+        }
+        lengths.append(&mut columns);
+        Some(Self {
+            window: older.window,
+            scraped_at: older.scraped_at,
+            layout: older.layout.clone(),
+            facts: older.facts.clone(),
+            steady: older.steady.clone(),
+            moving: lengths.into(),
+        })
+    }
+
+    /// The moving columns with what each is a column of.
+    fn columns(&self) -> impl Iterator<Item = Option<Numbers<'_>>> {
+        let count = self.layout.columns.len() - self.layout.steady;
+        let mut lengths: &[u8] = &self.moving;
+        let mut columns = lengths;
+        for _ in 0..count {
+            columns = read_varint(columns).map_or(&[], |(_, rest)| rest);
+        }
+        (0..count).map(move |_| {
+            let (length, rest) = read_varint(lengths)?;
+            let (column, behind) = columns.split_at_checked(usize::try_from(length).ok()?)?;
+            (lengths, columns) = (rest, behind);
+            Numbers::of(column)
+        })
+    }
+
+    /// The steady column at a position of the layout. None where the column there moves.
+    fn steady(&self, position: usize) -> Option<Column<'_>> {
+        let mut rest: &[u8] = &self.steady;
+        let columns = self.layout.columns.iter().take(self.layout.steady);
+        let mut columns = columns.map_while(|(_, present)| {
+            let (column, behind) = Column::split(rest, present.len())?;
+            rest = behind;
+            Some(column)
+        });
+        columns.nth(position)
+    }
+
+    /// The numbers of the moving column at a position of the layout.
+    fn column(&self, position: usize) -> Option<Numbers<'_>> {
+        let (count, at) =
+            (self.layout.columns.len() - self.layout.steady, position.checked_sub(self.layout.steady)?);
+        let (mut rest, mut start, mut length) = (&*self.moving, 0, 0);
+        for nth in 0..count {
+            let (next, behind) = read_varint(rest)?;
+            let next = usize::try_from(next).ok()?;
+            if nth < at {
+                start += next;
+            } else if nth == at {
+                length = next;
+            }
+            rest = behind;
+        }
+        Numbers::of(rest.get(start..start + length)?)
+    }
+
+    /// The block, as it was, out of the one after it.
+    pub fn open(&self, newer: &Block) -> Block {
+        let (mut before, after) = (Opened::default(), opened(newer));
+        let steady = newer.layout.steady;
+        let rows = self.layout.rows.len();
+        let mut values: Vec<Vec<u64>> = Vec::new();
+        let mut rest: &[u8] = &self.steady;
+        for (key, present) in self.layout.columns.iter().take(steady) {
+            let split = Column::split(rest, present.len());
+            let column: Vec<u64> = split.into_iter().flat_map(|(column, _)| column.iter()).collect();
+            rest = split.map_or(&[], |(_, rest)| rest);
+            if let Some(metric) = is_asked_for(key) {
+                before.put(metric, rows, present.iter().zip(column.iter().copied()));
+            }
+            values.push(column);
+        }
+        for ((key, present, new), numbers) in newer.columns().skip(steady).zip(self.columns()) {
+            let Some(mut numbers) = numbers else { break };
+            let tie = tie(key);
+            let mut column = Vec::with_capacity(present.len());
+            for (row, new) in present.iter().zip(new.iter()) {
+                let step = tie.step(|metric| after.get(metric, row), |metric| before.get(metric, row));
+                column.push(new.wrapping_add(step.wrapping_add(numbers.read()).cast_unsigned()));
+            }
+            if let Some(metric) = is_asked_for(key) {
+                before.put(metric, rows, present.iter().zip(column.iter().copied()));
+            }
+            values.push(column);
+        }
+        let columns = self.layout.columns.iter().zip(&values);
+        let columns = columns.map(|((metric, present), values)| Filled {
+            metric: metric.clone(),
+            present: present.clone(),
+            values,
+        });
+        let (rows, facts) = (self.layout.rows.clone(), self.facts.clone());
+        Block::new(self.window, self.scraped_at, rows, columns.collect(), facts, Some(newer))
+    }
+}
+
+/// One row's values of one metric, from a block back through those told by what differs.
+#[derive(Debug)]
+pub struct Trail {
+    /// Those that ties ask for first, the one that is asked for last.
+    followed: Vec<Followed>,
+    /// Whether start times are followed because uptimes are asked for.
+    uptime: bool,
+}
+
+#[derive(Debug)]
+struct Followed {
+    key: MetricKey,
+    tie: Tie,
+    position: usize,
+    rank: usize,
+    /// In the block that was read last, and in the one being read.
+    newer: u64,
+    older: u64,
+}
+
+impl Trail {
+    /// Begins at a block. None where the row has no value there, and so neither in any block of the same layout.
+    pub fn new(block: &Block, row: Row, metric: &MetricKey) -> Option<Self> {
+        let uptime = *metric == MetricKey::Known(Metric::Uptime);
+        let metric = if uptime { &MetricKey::Known(Metric::StartTime) } else { metric };
+        let mut trail = Self { followed: Vec::new(), uptime };
+        trail.follow(block, row, metric);
+        trail.followed.last().is_some_and(|last| last.key == *metric).then_some(trail)
+    }
+
+    fn follow(&mut self, block: &Block, row: Row, key: &MetricKey) {
+        let tie = tie(key);
+        match tie {
+            Tie::Same => {}
+            Tie::With(other) | Tie::Against(other) => self.follow(block, row, &MetricKey::Known(other)),
+            Tie::Rated(rated) => {
+                for other in std::iter::once(rated.rate).chain(instants(rated)) {
+                    self.follow(block, row, &MetricKey::Known(other));
+                }
+            }
+        }
+        let place = block.layout.place(row, key);
+        let Some(((position, rank), newer)) = place.zip(block.value(row, key)) else { return };
+        self.followed.push(Followed { key: key.clone(), tie, position, rank, newer, older: newer });
+    }
+
+    /// The value in the block that was read last.
+    pub fn value(&self, scraped_at: Timestamp) -> Option<u64> {
+        let held = self.followed.last()?.newer;
+        if self.uptime { uptime(scraped_at, held) } else { Some(held) }
+    }
+
+    /// Goes on to the block before.
+    pub fn back(&mut self, past: &Past) -> Option<u64> {
+        for at in 0..self.followed.len() {
+            let (before, rest) = self.followed.split_at_mut_checked(at)?;
+            let followed = rest.first_mut()?;
+            let find = |metric| before.iter().find(|other| other.key == MetricKey::Known(metric));
+            followed.older = match past.steady(followed.position) {
+                Some(column) => column.get(followed.rank)?,
+                None => {
+                    let mut numbers = past.column(followed.position)?;
+                    for _ in 0..followed.rank {
+                        numbers.read();
+                    }
+                    let newer = |metric| find(metric).map(|other| other.newer);
+                    let older = |metric| find(metric).map(|other| other.older);
+                    let step = followed.tie.step(newer, older).wrapping_add(numbers.read());
+                    followed.newer.wrapping_add(step.cast_unsigned())
+                }
+            };
+        }
+        for followed in &mut self.followed {
+            followed.newer = followed.older;
+        }
+        self.value(past.scraped_at)
+    }
+}

@@ -1,0 +1,172 @@
+//! Blocks told by what differs from the one after them: whatever is read going back is what was put in, to the last bit.
+
+use crate::handmade::cases;
+use crate::packing_blocks::{Cells, block, metrics, rows};
+use heapster::model::metric::{Metric, MetricKey};
+use heapster::rollup::block::Block;
+use heapster::rollup::history::{Form, Points, Ring, SeriesKey, Span};
+use heapster::rollup::rice::{self, Numbers};
+use proptest::prelude::*;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+fn numbers() -> impl Strategy<Value = Vec<i64>> {
+    let one = prop_oneof![
+        any::<i64>(),
+        -300..300_i64,
+        Just(0),
+        Just(i64::MIN),
+        Just(i64::MAX),
+        (-900..900_i64).prop_map(|n| n * 4_096),
+        (-900..900_i64).prop_map(|n| n * 1_000_000_000),
+    ];
+    let alike = (any::<i64>(), -9..9_i64).prop_map(|(base, step)| base.saturating_add(step));
+    prop_oneof![
+        prop::collection::vec(one.clone(), 0..200),
+        (one.clone(), prop::collection::vec(-9..9_i64, 0..200))
+            .prop_map(|(base, steps)| steps.iter().map(|step| base.wrapping_add(*step)).collect()),
+        (one.clone(), prop::collection::vec(prop_oneof![4 => Just(None), 1 => alike.prop_map(Some)], 0..200))
+            .prop_map(|(most, others)| others.iter().map(|other| other.unwrap_or(most)).collect()),
+        prop::collection::vec((-900..900_i64).prop_map(|n| n * 125_000), 0..200),
+    ]
+}
+
+/// Values of the same rows and metrics for some windows: jumps, slow steps, what never moves, and restarts.
+fn history() -> impl Strategy<Value = (usize, Vec<Cells>)> {
+    (1_usize..40, 1_usize..9).prop_flat_map(|(count, windows)| {
+        let step = prop_oneof![
+            Just(0_u64),
+            0..5_000_u64,
+            any::<u64>(),
+            Just(30_000_000_000_u64),
+            (0..99_u64).prop_map(|n| n.wrapping_neg())
+        ];
+        let series = (any::<u64>(), prop::collection::vec(step, windows));
+        let start = prop_oneof![1 => Just(true), 3 => Just(false)];
+        let tied = prop::sample::select(vec![
+            Metric::CpuTime,
+            Metric::CpuUsage,
+            Metric::CpuUsageRate,
+            Metric::NetworkRx,
+            Metric::NetworkRxRate,
+            Metric::NetworkTime,
+            Metric::MemoryUsage,
+            Metric::MemoryWorkingSet,
+            Metric::MemoryAvailable,
+            Metric::MemoryRss,
+        ]);
+        let metric = prop_oneof![metrics(), tied.prop_map(MetricKey::Known)];
+        let all = prop::collection::btree_map((0..count, metric), (start, series), 0..150);
+        (Just(count), Just(windows), all).prop_map(|(count, windows, all)| {
+            let of = |at: usize| {
+                let value = |(small, (base, steps)): &(bool, (u64, Vec<u64>))| {
+                    let base = if *small { base % 1_000 } else { *base };
+                    steps[..=at].iter().fold(base, |value, step| value.wrapping_add(*step))
+                };
+                all.iter().map(|(key, series)| (key.clone(), value(series))).collect()
+            };
+            (count, (0..windows).map(of).collect())
+        })
+    })
+}
+
+fn pushed(ring: &mut Ring, count: usize, windows: &[Cells]) -> Vec<Arc<Block>> {
+    let rows = rows(count);
+    let mut blocks: Vec<Arc<Block>> = Vec::new();
+    for (at, cells) in windows.iter().enumerate() {
+        let previous = blocks.last().map(|block| &**block);
+        let block = Arc::new(block(&rows, cells, at as i64, previous));
+        ring.push(block.clone(), Duration::from_secs(30 * at as u64));
+        blocks.push(block);
+    }
+    blocks
+}
+
+proptest! {
+    #![proptest_config(cases(200))]
+
+    #[test]
+    fn numbers_come_out_as_they_went_in(numbers in numbers()) {
+        let mut bytes = Vec::new();
+        rice::write(&numbers, &mut bytes);
+        prop_assert!(bytes.len() <= 12 + numbers.len() * 90 / 8, "{} bytes", bytes.len());
+        let mut read = Numbers::of(&bytes).unwrap();
+        for number in &numbers {
+            prop_assert_eq!(read.read(), *number);
+        }
+    }
+
+    #[test]
+    fn damaged_numbers_are_numbers_or_none(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
+        if let Some(mut numbers) = Numbers::of(&bytes) {
+            for _ in 0..100 {
+                numbers.read();
+            }
+        }
+    }
+
+    #[test]
+    fn every_block_and_series_is_read_as_it_was_pushed((count, windows) in history()) {
+        let mut ring = Ring::default();
+        let blocks = pushed(&mut ring, count, &windows);
+        let newest_first: Vec<&Block> = blocks.iter().rev().map(|block| &**block).collect();
+        let opened: Vec<Arc<Block>> = ring.blocks().collect();
+        prop_assert_eq!(opened.iter().map(|block| &**block).collect::<Vec<_>>(), newest_first);
+        for block in &blocks {
+            let found = ring.of_window(block.window);
+            prop_assert_eq!(found.as_deref(), Some(&**block));
+        }
+        let metrics: BTreeSet<&MetricKey> = windows[0].keys().map(|(_, metric)| metric).collect();
+        let uptime = MetricKey::Known(Metric::Uptime);
+        for (entity, labels) in rows(count).iter() {
+            for metric in metrics.iter().copied().chain([&uptime]).filter(|metric| metric.is_public()) {
+                let value = |block: &Block| block.value(block.layout.rows.find(entity, labels)?, metric);
+                let with_stamp = |block: &Arc<Block>| Some((block.window.end(), value(block)?));
+                let expected: Points = blocks
+                    .iter()
+                    .filter_map(with_stamp)
+                    .map(|(stamp, held)| (stamp, metric.form().show(held)))
+                    .collect();
+                let key = SeriesKey {
+                    entity: entity.clone(),
+                    metric: metric.name().to_owned(),
+                    labels: labels.cloned(),
+                };
+                let mut points = Points::new();
+                ring.read(&key, Span::ALL, &mut points);
+                // NaN among an application's numbers is not equal to itself.
+                prop_assert_eq!(format!("{points:?}"), format!("{expected:?}"), "{:?}", key);
+            }
+        }
+    }
+
+    #[test]
+    fn size_is_that_of_what_is_kept((count, windows) in history(), retention in 0..9_u64) {
+        let mut ring = Ring::default();
+        pushed(&mut ring, count, &windows);
+        let last = Duration::from_secs(30 * windows.len() as u64);
+        let dropped = ring.prune(last, Duration::from_secs(30 * retention));
+        let (blocks, points, bytes) = ring.size();
+        prop_assert_eq!(blocks + dropped.len(), windows.len());
+        prop_assert_eq!(points, blocks * windows[0].len());
+        let all: Vec<Arc<Block>> = ring.blocks().collect();
+        prop_assert_eq!(all.len(), blocks);
+        let rest = ring.prune(last * 100, Duration::ZERO);
+        prop_assert_eq!(rest.len(), blocks);
+        prop_assert_eq!((ring.size(), bytes == 0), ((0, 0, 0), all.iter().all(|b| b.points() == 0)));
+    }
+}
+
+#[test]
+fn newest_is_whole_and_so_is_the_last_of_a_layout() {
+    let of = |metrics: &[Metric]| -> Cells {
+        metrics.iter().map(|metric| ((0, MetricKey::Known(*metric)), 7)).collect()
+    };
+    let two = of(&[Metric::MemoryUsage, Metric::MemoryRss]);
+    let windows = [two.clone(), two.clone(), of(&[Metric::MemoryUsage]), two.clone(), two];
+    let mut ring = Ring::default();
+    pushed(&mut ring, 1, &windows);
+    let whole: Vec<bool> = ring.forms().map(|form| matches!(form, Form::Whole(_))).collect();
+    assert_eq!(whole, [true, false, true, true, false], "newest first");
+}
