@@ -8,6 +8,7 @@ use crate::config::nearest::nearest;
 use crate::config::uri::Uri;
 use crate::model::past::{Answer, Question};
 use futures_util::future::LocalBoxFuture;
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,16 +63,6 @@ impl Failed {
         }
     }
 
-    /// What no answer means.
-    pub(super) fn of_failure(error: &PostError) -> Self {
-        match error {
-            PostError::Unreachable(_) => Self::Unreachable,
-            PostError::Timeout(within) => Self::Late(*within),
-            PostError::CutOff(_) => Self::CutOff,
-            PostError::TooLong(most) => Self::TooLong(*most),
-        }
-    }
-
     /// What an answer means that cannot be read: its status and its first words.
     pub(super) fn of_answer(answer: &Said, who: &Who) -> Self {
         Self::Refused(answer.status, without_places(&words(answer, who)))
@@ -81,6 +72,34 @@ impl Failed {
     pub(super) fn said(text: &str, who: &Who) -> Self {
         let answer = Said { body: text.as_bytes().to_vec(), ..Said::default() };
         Self::Error(without_places(&words(&answer, who)))
+    }
+}
+
+/// Whether a store answers, told in the log when that changes: whoever asks is not told where it is.
+pub(super) struct Reached {
+    name: String,
+    failing: Cell<bool>,
+}
+
+impl Reached {
+    pub(super) const fn new(name: String) -> Self {
+        Self { name, failing: Cell::new(false) }
+    }
+
+    /// What an answer, or none, means for whoever asks.
+    pub(super) fn told<T>(&self, answer: Result<T, PostError>) -> Result<T, Failed> {
+        let failing = self.failing.replace(answer.is_err());
+        match &answer {
+            Err(error) if !failing => log::warn!("historical source {}: {error}", self.name),
+            Ok(_) if failing => log::info!("historical source {} answers again", self.name),
+            _ => {}
+        }
+        answer.map_err(|error| match error {
+            PostError::Unreachable(_) => Failed::Unreachable,
+            PostError::Timeout(within) => Failed::Late(within),
+            PostError::CutOff(_) => Failed::CutOff,
+            PostError::TooLong(most) => Failed::TooLong(most),
+        })
     }
 }
 

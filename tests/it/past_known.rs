@@ -87,14 +87,23 @@ async fn a_pod_that_was_moved_has_one_series_and_no_point_of_its_own_making() {
 }
 
 #[actix_web::test]
-async fn several_clusters_are_told_apart_and_summed() {
+async fn several_clusters_are_told_apart_and_summed_by_an_influxdb() {
     let Some(database) = Database::influxdb().await else { return };
+    several_clusters(&format!("influxdb:{}", database.base)).await;
+}
+
+#[actix_web::test]
+async fn several_clusters_are_told_apart_and_summed_by_a_prometheus() {
+    let Some(server) = Prometheus::start("global: {}\n").await else { return };
+    several_clusters(&format!("prometheus:{}", server.base)).await;
+}
+
+async fn several_clusters(uri: &str) {
     let (one, two) = (simulator(), simulator());
     let sources = [
         format!("--source={}&clusterName=east", one.source_uri()),
         format!("--source={}&clusterName=west", two.source_uri()),
     ];
-    let uri = format!("influxdb:{}", database.base);
     let (sink, asked) = (format!("--sink={uri}"), format!("--historical_source={uri}"));
     let collector = Collector::start(&[&sources[0], &sources[1], &sink, &asked]).await;
     delivered(&collector, "", 10.0).await;
@@ -127,4 +136,45 @@ async fn several_clusters_are_told_apart_and_summed() {
     collector.running.stop().await;
     one.stop().await;
     two.stop().await;
+}
+
+/// Nobody writes to this Prometheus: it scrapes the collector, which asks it again.
+#[actix_web::test]
+async fn a_prometheus_that_scrapes_is_asked_as_well() {
+    let port = crate::databases::free_port();
+    let config = format!(
+        "scrape_configs:\n- job_name: heapster\n  scrape_interval: 1s\n  metrics_path: /api/v1/export/prometheus\n  \
+         honor_labels: true\n  static_configs: [{{targets: ['127.0.0.1:{port}']}}]\n"
+    );
+    let Some(server) = Prometheus::start(&config).await else { return };
+    let simulator = simulator();
+    let source = format!("--source={}", simulator.source_uri());
+    let asked = format!("--historical_source=prometheus:{}", server.base);
+    let collector = Collector::start(&[&source, &asked, &format!("--port={port}")]).await;
+    let seen = until("windows enough", async || {
+        let seen: Vec<i64> = model(&collector, "metrics/memory/usage").await.into_keys().collect();
+        (seen.len() > 4).then_some(seen)
+    })
+    .await;
+    // The first window may have been over before it was scraped.
+    let span = format!("start={}&end={}", rfc3339(seen[1]), rfc3339(seen[3]));
+    for path in [
+        "metrics/memory/usage",
+        "nodes/node-1/metrics/network/rx",
+        "nodes/node-2/metrics/cpu/node_utilization",
+    ] {
+        let ours = collector.get(&format!("/api/v1/model/{path}?{span}")).await.body;
+        assert!(ours.contains("\"value\""), "{path} has nothing to compare");
+        until("the same in the past", async || {
+            let theirs = collector.get(&format!("/api/v1/historical/{path}?{span}")).await;
+            (theirs.body == ours).then_some(())
+        })
+        .await;
+    }
+    for list in ["nodes", "namespaces", "metrics", "nodes/node-1/metrics"] {
+        let ours = collector.get(&format!("/api/v1/model/{list}")).await.body;
+        assert_eq!(collector.get(&format!("/api/v1/historical/{list}")).await.body, ours, "{list}");
+    }
+    collector.running.stop().await;
+    simulator.stop().await;
 }

@@ -6,7 +6,7 @@ use crate::client::credentials::TokenSource;
 use crate::client::post::{Poster, Who};
 use crate::config::uri::Uri;
 use crate::model::past::{Answer, Question, Wanted, What};
-use crate::sinks::asked::{Connect, Failed, MOST_BYTES, Past, Store};
+use crate::sinks::asked::{Connect, Failed, MOST_BYTES, Past, Reached, Store};
 use crate::sinks::reach::{Key, Reach, below, form, of_form};
 use crate::sinks::{ProblemError, Surroundings};
 use crate::wire::influx_past::{Layout, Untold, read_buckets, read_metrics, read_points, read_values};
@@ -35,11 +35,8 @@ pub fn past(uri: &Uri) -> Result<Past, ProblemError> {
         Arc::new(move || {
             let poster = Poster::new(tls.clone(), within).reading_whole(MOST_BYTES);
             let reach = Reach::new(poster, key.clone(), clock.clone());
-            Box::new(Influx(Rc::new(Database {
-                reach,
-                options: options.clone(),
-                policy: RefCell::default(),
-            })))
+            let (options, reached) = (options.clone(), Reached::new(options.name()));
+            Box::new(Influx(Rc::new(Database { reach, reached, options, policy: RefCell::default() })))
         })
     };
     Ok(Past { name, make: Box::new(make) })
@@ -49,6 +46,7 @@ struct Influx(Rc<Database>);
 
 struct Database {
     reach: Reach,
+    reached: Reached,
     options: Arc<Options>,
     /// The policy that the sink writes to, once it is known; the inner None leaves it to the server.
     policy: RefCell<Option<Option<String>>>,
@@ -132,11 +130,7 @@ impl Database {
             Api::V2 { org, bucket } => (below(&self.options.base, &["query"], &[("org", org)]), bucket),
         };
         let body = form(&[("db", database), ("epoch", "ns"), ("q", &statements)]);
-        let asked = self.reach.ask(url, vec![of_form()], Some(body)).await;
-        let (answer, who) = asked.map_err(|error| {
-            log::warn!("historical source {}: {error}", self.options.name());
-            Failed::of_failure(&error)
-        })?;
+        let (answer, who) = self.reached.told(self.reach.ask(url, vec![of_form()], Some(body)).await)?;
         match read(&answer.body) {
             Ok(told) if answer.status == 200 => Ok(told),
             Err(Untold::Said(error)) => Err(self.said(&error, &who)),

@@ -14,7 +14,7 @@ use crate::model::past::{
     Aggregation, Answer, Bucket, Question, Series, Subject, Wanted, What, buckets, metric_named,
 };
 use crate::model::time::Timestamp;
-use crate::sinks::asked::{Connect, Failed, MOST_BYTES, Past, Store};
+use crate::sinks::asked::{Connect, Failed, MOST_BYTES, Past, Reached, Store};
 use crate::sinks::reach::{Key, Reach, below, form, of_form};
 use crate::sinks::{ProblemError, Surroundings};
 use crate::wire::prometheus_names::Level;
@@ -39,12 +39,12 @@ pub fn past(uri: &Uri) -> Result<Past, ProblemError> {
         let (clock, within) = (surroundings.clock.clone(), options.timeout.unwrap_or(surroundings.within));
         let secret = std::mem::replace(&mut options.secret, TokenSource::None);
         let key = Key::new(secret, options.means(), clock.clone());
-        let (options, name) = (Arc::new(options), Arc::<str>::from(name));
+        let options = Arc::new(options);
         Arc::new(move || {
             let poster = Poster::new(tls.clone(), within).reading_whole(MOST_BYTES);
             let reach = Reach::new(poster, key.clone(), clock.clone());
-            let (base, options, name) = (base.clone(), options.clone(), name.clone());
-            Box::new(Prometheus(Rc::new(Server { reach, base, options, name })))
+            let (base, options, reached) = (base.clone(), options.clone(), Reached::new(name.clone()));
+            Box::new(Prometheus(Rc::new(Server { reach, reached, base, options })))
         })
     };
     Ok(Past { name: shown, make: Box::new(make) })
@@ -74,9 +74,9 @@ struct Prometheus(Rc<Server>);
 
 struct Server {
     reach: Reach,
+    reached: Reached,
     base: Url,
     options: Arc<Options>,
-    name: Arc<str>,
 }
 
 impl Store for Prometheus {
@@ -270,10 +270,7 @@ impl Server {
         let url = below(&self.base, path, pairs);
         let mut headers: Vec<_> = body.is_some().then(of_form).into_iter().collect();
         headers.extend(self.options.tenant.clone().map(|tenant| ("x-scope-orgid", tenant)));
-        let (answer, who) = self.reach.ask(url, headers, body).await.map_err(|error| {
-            log::warn!("historical source {}: {error}", self.name);
-            Failed::of_failure(&error)
-        })?;
+        let (answer, who) = self.reached.told(self.reach.ask(url, headers, body).await)?;
         match read(&answer.body) {
             Ok(told) if answer.status == 200 => Ok(told),
             Err(Untold::Said(error)) => Err(Failed::said(&error, &who)),
