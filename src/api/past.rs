@@ -22,6 +22,8 @@ use std::time::Duration;
 pub const PODS: usize = 100;
 /// The most buckets of one series: Prometheus tells no more than 11,000.
 pub const BUCKETS: i64 = 10_000;
+/// From so many points on an answer is written on a thread of its own.
+const MANY: usize = 5_000;
 /// How far ahead of this clock points may be.
 const AHEAD: Duration = Duration::from_secs(86_400);
 
@@ -152,10 +154,20 @@ pub async fn series(
     let (series, _) = Series::of(&api, &request, &parts).await?;
     let points = archive.points(&api, &series.clusters, |cluster| series.wanted(cluster)).await?;
     let points = series.all(points)?;
+    let (count, list) = (points.iter().map(Vec::len).sum(), is_list(&parts));
     let (opens, closes) = model_api::SEVERAL;
-    Ok(reply::json(match points.as_slice() {
-        [points] if !is_list(&parts) => model_api::series(points),
+    written(count, move || match points.as_slice() {
+        [points] if !list => model_api::series(points),
         several => format!("{opens}{}{closes}", model_api::several(several)),
+    })
+    .await
+}
+
+/// An answer of so many points. To write many would hold up whoever else is answered on this thread.
+async fn written(points: usize, write: impl FnOnce() -> String + Send + 'static) -> Reply {
+    Ok(reply::json(match points {
+        ..MANY => write(),
+        _ => web::block(write).await.map_err(|_| ApiError::Ended)?,
     }))
 }
 
@@ -171,11 +183,13 @@ pub async fn aggregated(
     let buckets = archive.buckets(&api, &series.clusters, wanted, &how, every).await?;
     let buckets = series.all(buckets)?;
     let nanos = every.map_or(series.end.since(series.start), |millis| millis.saturating_mul(1_000_000));
+    let (count, list) = (buckets.iter().map(Vec::len).sum(), is_list(&parts));
     let (opens, closes) = model_api::SEVERAL;
-    Ok(reply::json(match buckets.as_slice() {
-        [buckets] if !is_list(&parts) => past_api::buckets(buckets, nanos),
+    written(count, move || match buckets.as_slice() {
+        [buckets] if !list => past_api::buckets(buckets, nanos),
         several => format!("{opens}{}{closes}", past_api::several(several, nanos)),
-    }))
+    })
+    .await
 }
 
 /// Names of whatever the path ends with.

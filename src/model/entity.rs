@@ -1,5 +1,6 @@
 //! Whom a metric is of. Structured keys, never joined strings; how they look on a wire is left to `wire`.
 
+use super::pool::Pool;
 use std::fmt;
 use std::sync::Arc;
 
@@ -105,9 +106,12 @@ impl fmt::Display for Entity {
     }
 }
 
+/// A label and its value.
+pub type Pair = (Name, Name);
+
 /// What tells several values of one metric of one entity apart: sorted pairs of label and value. Cloning is cheap.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Labels(Arc<[(Name, Name)]>);
+pub struct Labels(Arc<[Pair]>);
 
 impl Labels {
     /// The set of these pairs, whatever their order.
@@ -115,6 +119,12 @@ impl Labels {
         let mut pairs: Vec<(Name, Name)> = pairs.into_iter().map(|(k, v)| (k.into(), v.into())).collect();
         pairs.sort();
         Self(pairs.into())
+    }
+
+    /// The same set, shared with whoever has it or a part of it.
+    pub fn shared(self, names: &mut Pool<str>, sets: &mut Pool<[Pair]>) -> Self {
+        let pairs = self.0.iter().map(|(label, value)| (names.share(label), names.share(value)));
+        Self(sets.share(&pairs.collect()))
     }
 
     /// The value of a label.

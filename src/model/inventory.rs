@@ -2,6 +2,7 @@
 //! Watching is left to `client`, acting on changes to `actors`.
 
 use super::entity::{Labels, Name};
+use super::pods::{Pods, Shared};
 use super::time::Timestamp;
 pub use super::unusable::Unusable;
 use super::{Map, Set};
@@ -10,7 +11,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Amounts of the resources that the model knows by name.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Resources {
     /// Millicores.
     pub cpu: Option<u64>,
@@ -44,7 +45,7 @@ pub struct NodeFacts {
 }
 
 /// A container as its pod's spec and status tell of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ContainerFacts {
     /// Its name.
     pub name: Name,
@@ -78,7 +79,7 @@ pub struct PodFacts {
     /// When the kubelet took it up.
     pub started: Option<Timestamp>,
     /// Its containers and restartable init containers; plain init containers are left out.
-    pub containers: Box<[ContainerFacts]>,
+    pub containers: Arc<[ContainerFacts]>,
 }
 
 /// A namespace.
@@ -105,7 +106,7 @@ pub struct NodeInventory {
     /// The node.
     pub node: Arc<NodeFacts>,
     /// The pods bound to it.
-    pub pods: Map<PodName, Arc<PodFacts>>,
+    pub pods: Pods,
     /// The uid of every namespace.
     pub namespaces: Arc<BTreeMap<Name, Name>>,
 }
@@ -113,7 +114,7 @@ pub struct NodeInventory {
 impl NodeInventory {
     /// A pod of this node.
     pub fn pod(&self, namespace: &str, name: &str) -> Option<&Arc<PodFacts>> {
-        self.pods.get(&(namespace, name))
+        self.pods.get(namespace, name)
     }
 }
 
@@ -267,6 +268,7 @@ pub struct Inventory {
     bound: Map<Name, Set<PodName>>,
     namespace_uids: Arc<BTreeMap<Name, Name>>,
     touched: Set<Name>,
+    shared: Shared,
 }
 
 impl Inventory {
@@ -280,6 +282,11 @@ impl Inventory {
 
     /// Takes in what the watch of pods told.
     pub fn pod(&mut self, change: Change<PodFacts>) {
+        let change = match change {
+            Change::Listed(pod) => Change::Listed(self.shared.share(pod)),
+            Change::Applied(pod) => Change::Applied(self.shared.share(pod)),
+            other => other,
+        };
         let (touched, bound) = (&mut self.touched, &mut self.bound);
         self.pods.apply(change, |before, after| {
             if let Some((pod, node)) = before.and_then(|pod| Some((pod, pod.node.as_ref()?))) {
@@ -354,7 +361,7 @@ impl Inventory {
     pub fn of_node(&self, name: &Name) -> Option<NodeInventory> {
         let node = self.nodes.get(name)?.clone();
         let bound = self.bound.get(name).into_iter().flatten();
-        let pods = bound.filter_map(|key| Some((key.clone(), self.pods.get(key)?.clone()))).collect();
+        let pods = bound.filter_map(|key| self.pods.get(key).cloned()).collect();
         Some(NodeInventory { node, pods, namespaces: self.namespace_uids.clone() })
     }
 

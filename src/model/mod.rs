@@ -5,7 +5,12 @@ pub mod entity;
 pub mod inventory;
 pub mod label_copier;
 pub mod metric;
+<<<<<<< HEAD
 pub mod past;
+=======
+pub mod pods;
+pub mod pool;
+>>>>>>> main
 pub mod report;
 pub mod selector;
 pub mod time;

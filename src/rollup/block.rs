@@ -1,7 +1,8 @@
 //! One node's answer (or one window's sums) as one immutable packed block: the message, and the storage. What goes in
 //! is left to [`super::node`] and [`super::sum`], how long it stays to [`super::history`].
 
-use super::pack::{Column, pack};
+use super::pack::Column;
+use super::packer::{Packer, is_steady};
 use crate::model::entity::{Entity, EntityRef, Labels};
 use crate::model::inventory::NodeInventory;
 use crate::model::metric::{Metric, MetricKey};
@@ -169,7 +170,7 @@ impl RowSet {
 pub struct Layout {
     /// The rows.
     pub rows: Arc<Rows>,
-    pub(super) columns: Box<[(MetricKey, RowSet)]>,
+    pub(super) columns: Box<[(MetricKey, Arc<RowSet>)]>,
     /// How many of the columns, the first ones, hardly ever change.
     pub(super) steady: usize,
 }
@@ -184,7 +185,7 @@ impl Layout {
 
     /// Every metric that is stored, and the rows that have a value of it.
     pub fn columns(&self) -> impl Iterator<Item = (&MetricKey, &RowSet)> {
-        self.columns.iter().map(|(metric, rows)| (metric, rows))
+        self.columns.iter().map(|(metric, rows)| (metric, &**rows))
     }
 
     /// Where a row's value of a metric is: the column's position, and the value's in it.
@@ -236,39 +237,6 @@ pub struct Block {
     pub(super) moving: Box<[u8]>,
 }
 
-/// Whether a metric hardly ever changes, so that its column is shared with the block before.
-fn is_steady(metric: &MetricKey) -> bool {
-    use Metric as M;
-    match metric {
-        MetricKey::Resource(_) => true,
-        MetricKey::Custom(_) => false,
-        MetricKey::Known(metric) => matches!(
-            metric,
-            M::StartTime
-                | M::CpuRequest
-                | M::CpuLimit
-                | M::CpuNodeCapacity
-                | M::CpuNodeAllocatable
-                | M::CpuNodeReservation
-                | M::MemoryRequest
-                | M::MemoryLimit
-                | M::MemoryNodeCapacity
-                | M::MemoryNodeAllocatable
-                | M::MemoryNodeReservation
-                | M::EphemeralStorageRequest
-                | M::EphemeralStorageLimit
-                | M::EphemeralStorageNodeCapacity
-                | M::EphemeralStorageNodeAllocatable
-                | M::EphemeralStorageNodeReservation
-                | M::FilesystemLimit
-                | M::FilesystemInodes
-                | M::ProcessLimit
-                | M::AcceleratorMemoryTotal
-                | M::RestartCount
-        ),
-    }
-}
-
 /// Milliseconds from a start to the scrape, as Heapster told them. None for a start after it.
 pub(super) fn uptime(scraped_at: Timestamp, start: u64) -> Option<u64> {
     u64::try_from(scraped_at.nanos()).ok()?.checked_sub(start).map(|nanos| nanos / 1_000_000)
@@ -286,23 +254,11 @@ impl Block {
     ) -> Self {
         columns.retain(|column| !column.values.is_empty());
         columns.sort_by(|a, b| (!is_steady(&a.metric), &a.metric).cmp(&(!is_steady(&b.metric), &b.metric)));
-        let first_moving = columns.iter().take_while(|column| is_steady(&column.metric)).count();
-        let (mut steady, mut moving) = (Vec::new(), Vec::new());
-        let mut keys = Vec::with_capacity(columns.len());
-        for (at, column) in columns.into_iter().enumerate() {
-            pack(column.values, if at < first_moving { &mut steady } else { &mut moving });
-            keys.push((column.metric, column.present));
+        let mut packer = Packer::new(rows, previous);
+        for column in &columns {
+            packer.add(&column.metric, &column.present.words, column.values);
         }
-        let layout = Layout { rows, columns: keys.into(), steady: first_moving };
-        let layout = match previous {
-            Some(previous) if *previous.layout == layout => previous.layout.clone(),
-            _ => Arc::new(layout),
-        };
-        let steady = match previous {
-            Some(previous) if *previous.steady == *steady => previous.steady.clone(),
-            _ => steady.into(),
-        };
-        Self { window, scraped_at, layout, facts, steady, moving: moving.into() }
+        packer.finish(window, scraped_at, facts)
     }
 
     /// Every column with its rows, in the layout's order.
@@ -314,7 +270,7 @@ impl Block {
             }
             let (column, rest) = Column::split(bytes, present.count)?;
             bytes = rest;
-            Some((metric, present, column))
+            Some((metric, &**present, column))
         })
     }
 

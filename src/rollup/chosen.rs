@@ -72,7 +72,7 @@ pub(super) fn choose<'a>(answer: &Answer<'a>, tally: &mut Tally) -> Vec<Chosen<'
             add(Subject::Pod(namespace, name));
         }
         let Some(facts) = inventory.pod(namespace, name) else { continue };
-        for container in &facts.containers {
+        for container in facts.containers.iter() {
             let subject = Subject::Container(namespace, name, &container.name);
             if !newest.contains_key(&subject) {
                 add(subject);

@@ -10,6 +10,7 @@ pub mod latest;
 pub mod node;
 pub mod oddity;
 pub mod pack;
+mod packer;
 pub mod past;
 pub mod pause;
 pub mod points;

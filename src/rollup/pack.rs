@@ -35,8 +35,8 @@ pub(super) fn unfactor(number: u64, marks: u8) -> u64 {
 pub fn pack(values: &[u64], out: &mut Vec<u8>) {
     let base = values.iter().copied().min().unwrap_or(0);
     let (marks, shift, divisor) = factor(values.iter().map(|value| value - base));
-    let widest = values.iter().map(|value| ((value - base) >> shift) / divisor).max().unwrap_or(0);
-    let width = u64::BITS - widest.leading_zeros();
+    let most = values.iter().copied().max().unwrap_or(0) - base;
+    let width = u64::BITS - ((most >> shift) / divisor).leading_zeros();
     out.push(low_byte(u64::from(width)));
     out.push(marks);
     write_varint(base, out);
@@ -45,17 +45,22 @@ pub fn pack(values: &[u64], out: &mut Vec<u8>) {
     }
     let (mut pending, mut bits) = (0_u128, 0);
     for value in values {
-        pending |= u128::from(((value - base) >> shift) / divisor) << bits;
+        let part = (value - base) >> shift;
+        let part = if divisor == 1 { part } else { part / divisor };
+        pending |= u128::from(part) << bits;
         bits += width;
-        while bits >= 8 {
-            out.push(low_byte(u64::try_from(pending & 0xff).unwrap_or(0)));
-            pending >>= 8;
-            bits -= 8;
+        if bits >= 64 {
+            out.extend_from_slice(&low_half(pending));
+            pending >>= 64;
+            bits -= 64;
         }
     }
-    if bits > 0 {
-        out.push(low_byte(u64::try_from(pending & 0xff).unwrap_or(0)));
-    }
+    out.extend(low_half(pending).iter().take(usize::try_from(bits.div_ceil(8)).unwrap_or(0)));
+}
+
+/// The lower eight bytes.
+fn low_half(number: u128) -> [u8; 8] {
+    u64::try_from(number & u128::from(u64::MAX)).unwrap_or(0).to_le_bytes()
 }
 
 /// A packed column of a known count of numbers.
@@ -93,12 +98,22 @@ impl<'a> Column<'a> {
         }
         let bit = index * usize::try_from(self.width).ok()?;
         let bytes = self.payload.get(bit / 8..)?;
+        let raw = match bytes.first_chunk() {
+            // At most seven bits of the eight bytes are not the number's.
+            Some(whole) if self.width <= 57 => {
+                (u64::from_le_bytes(*whole) >> (bit % 8)) & (u64::MAX >> (64 - self.width))
+            }
+            _ => self.at_end(bytes, bit % 8)?,
+        };
+        Some(self.base.wrapping_add(raw.wrapping_mul(self.factor) << self.shift))
+    }
+
+    fn at_end(&self, bytes: &[u8], bit: usize) -> Option<u64> {
         let mut window = [0; 16];
         for (to, from) in window.iter_mut().zip(bytes.iter().take(9)) {
             *to = *from;
         }
-        let raw = (u128::from_le_bytes(window) >> (bit % 8)) & ((1_u128 << self.width) - 1);
-        Some(self.base.wrapping_add(u64::try_from(raw).ok()?.wrapping_mul(self.factor) << self.shift))
+        u64::try_from((u128::from_le_bytes(window) >> bit) & ((1_u128 << self.width) - 1)).ok()
     }
 
     /// Every number.

@@ -5,7 +5,7 @@
 //! where its rate came from, a container's available memory mirrors its working set. So both of a counter and its rate
 //! cost little more than one, and either is exact.
 
-use super::block::{Block, Filled, Layout, Row, uptime};
+use super::block::{Block, Filled, Layout, Row, RowSet, uptime};
 use super::pack::{Column, read_varint, write_varint};
 use super::rice::{self, Numbers};
 use crate::model::inventory::NodeInventory;
@@ -240,7 +240,7 @@ impl Past {
         let columns = self.layout.columns.iter().zip(&values);
         let columns = columns.map(|((metric, present), values)| Filled {
             metric: metric.clone(),
-            present: present.clone(),
+            present: RowSet::clone(present),
             values,
         });
         let (rows, facts) = (self.layout.rows.clone(), self.facts.clone());

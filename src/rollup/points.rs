@@ -118,7 +118,5 @@ fn facts_bytes(facts: &NodeInventory) -> usize {
         let containers = facts.containers.iter().map(container).sum::<usize>();
         size_of_val(facts) + facts.name.len() + facts.uid.len() + labels(&facts.labels) + containers
     };
-    size_of_val(facts)
-        + labels(&facts.node.labels)
-        + facts.pods.values().map(|facts| pod(facts)).sum::<usize>()
+    size_of_val(facts) + labels(&facts.node.labels) + facts.pods.iter().map(|facts| pod(facts)).sum::<usize>()
 }

@@ -63,11 +63,16 @@ impl Rate {
     /// The rate as a metric of this unit holds it: whole millicores cut off as Heapster did, anything else in
     /// thousandths a second, rounded. The largest number where it would not fit.
     pub fn held_as(self, unit: Unit) -> u64 {
-        let (delta, nanos) = (u128::from(self.delta), u128::from(self.nanos));
-        let held = match unit {
-            Unit::Millicores => delta * 1_000 / nanos,
-            _ => (delta * 1_000_000_000_000 + nanos / 2) / nanos,
+        let (factor, rounding) = match unit {
+            Unit::Millicores => (1_000, 0),
+            _ => (1_000_000_000_000, self.nanos / 2),
         };
+        // Nearly always 64 bits will do, and then it costs a tenth.
+        if let Some(held) = self.delta.checked_mul(factor).and_then(|part| part.checked_add(rounding)) {
+            return held / self.nanos;
+        }
+        let held =
+            (u128::from(self.delta) * u128::from(factor) + u128::from(rounding)) / u128::from(self.nanos);
         u64::try_from(held).unwrap_or(u64::MAX)
     }
 }

@@ -5,24 +5,27 @@ use super::node::{Answer, Tally};
 use super::rate::{NoRate, Sample, rate};
 use super::sheet::Sheet;
 use super::totals::is_traffic;
-use crate::model::Map;
 use crate::model::entity::Entity;
-use crate::model::metric::{Metric, RATED, Rated};
+use crate::model::metric::{Metric, MetricKey, RATED, Rated};
 use crate::model::time::Timestamp;
 use std::sync::Arc;
 
 /// Instants of one row's samples: from the block before, or from the sheet.
-struct Instants<'a> {
-    get: &'a dyn Fn(Metric) -> Option<u64>,
+struct Instants<G> {
+    get: G,
     scraped_at: Timestamp,
 }
 
-impl Instants<'_> {
+impl<G: Fn(Metric) -> Option<u64>> Instants<G> {
     fn sample(&self, rated: &Rated) -> Option<Sample> {
         let value = (self.get)(rated.counter)?;
         let times = [rated.time, Metric::CpuTime, Metric::MemoryTime, Metric::NetworkTime];
         let stamp = |held: u64| i64::try_from(held).ok().map(Timestamp::from_nanos);
-        let at = times.into_iter().find_map(&self.get).and_then(stamp).unwrap_or(self.scraped_at);
+        let at = times
+            .into_iter()
+            .find_map(|metric| (self.get)(metric))
+            .and_then(stamp)
+            .unwrap_or(self.scraped_at);
         Some(Sample { value, at, start: (self.get)(Metric::StartTime).and_then(stamp) })
     }
 }
@@ -32,19 +35,19 @@ pub(super) fn set_rates(sheet: &mut Sheet, answer: &Answer<'_>, tally: &mut Tall
     let previous = answer.previous.map(Before::new);
     let rows = sheet.rows().clone();
     let resolution = answer.window.resolution();
+    let same_rows = previous.as_ref().is_some_and(|before| Arc::ptr_eq(&before.block.layout.rows, &rows));
     for rated in RATED {
-        if !sheet.has(rated.counter) {
-            continue;
-        }
-        for row in 0..rows.len() {
+        for row in sheet.rows_with(rated.counter) {
             let here = |metric| sheet.get(row, metric);
-            let Some(next) = (Instants { get: &here, scraped_at: answer.scraped_at }).sample(rated) else {
+            let Some(next) = (Instants { get: here, scraped_at: answer.scraped_at }).sample(rated) else {
                 continue;
             };
-            let before = previous.as_ref().and_then(|before| Some((before, before.row(&rows, row)?)));
+            let before = previous
+                .as_ref()
+                .and_then(|before| Some((before, if same_rows { row } else { before.row(&rows, row)? })));
             let last = before.and_then(|(before, row)| {
                 let get = |metric| before.get(row, metric);
-                Instants { get: &get, scraped_at: before.block.scraped_at }.sample(rated)
+                Instants { get, scraped_at: before.block.scraped_at }.sample(rated)
             });
             match rate(last, next, resolution) {
                 Ok(rate) => sheet.set(row, rated.rate, rate.held_as(rated.rate.descriptor().unit)),
@@ -66,7 +69,7 @@ pub(super) fn set_rates(sheet: &mut Sheet, answer: &Answer<'_>, tally: &mut Tall
         }
     }
     // Windows and some runtimes tell the kubelet's own rate but no counter.
-    for row in 0..rows.len() {
+    for row in sheet.rows_with(Metric::CpuUsageNanocores) {
         if let (None, Some(nanocores)) =
             (sheet.get(row, Metric::CpuUsage), sheet.get(row, Metric::CpuUsageNanocores))
         {
@@ -82,33 +85,35 @@ fn is_pod(rows: &Rows, row: Row) -> bool {
 /// The block before, opened where rates need it.
 struct Before<'a> {
     block: &'a Block,
-    columns: Map<Metric, Vec<Option<u64>>>,
+    /// By the metric's place in the catalogue; empty where it is not needed or not there.
+    columns: Vec<Vec<Option<u64>>>,
 }
 
 impl<'a> Before<'a> {
     fn new(block: &'a Block) -> Self {
         let rated = RATED.iter().flat_map(|rated| [rated.counter, rated.rate, rated.time]);
-        let needed = rated.chain([Metric::StartTime]);
-        let mut columns = Map::default();
-        for metric in needed {
-            if !columns.contains_key(&metric)
-                && let Some(column) = block.column(metric)
-            {
-                columns.insert(metric, column);
+        let needed: Vec<Metric> = rated.chain([Metric::StartTime]).collect();
+        let mut columns = vec![Vec::new(); Metric::ALL.len()];
+        for (key, present, column) in block.columns() {
+            let MetricKey::Known(metric) = key else { continue };
+            if let (true, Some(slot)) = (needed.contains(metric), columns.get_mut(metric.index())) {
+                slot.resize(block.layout.rows.len(), None);
+                for (row, value) in present.iter().zip(column.iter()) {
+                    if let Some(slot) = slot.get_mut(row) {
+                        *slot = Some(value);
+                    }
+                }
             }
         }
         Self { block, columns }
     }
 
-    fn row(&self, rows: &Arc<Rows>, row: Row) -> Option<Row> {
-        if Arc::ptr_eq(&self.block.layout.rows, rows) {
-            return Some(row);
-        }
+    fn row(&self, rows: &Rows, row: Row) -> Option<Row> {
         let (entity, labels) = rows.key(row)?;
         self.block.layout.rows.find(entity, labels)
     }
 
     fn get(&self, row: Row, metric: Metric) -> Option<u64> {
-        *self.columns.get(&metric)?.get(row)?
+        *self.columns.get(metric.index())?.get(row)?
     }
 }

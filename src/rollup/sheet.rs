@@ -1,6 +1,7 @@
 //! A table being filled: rows fixed, a column for each metric that turns up. It becomes a [`Block`] and is gone.
 
-use super::block::{Block, Filled, Row, RowSet, Rows};
+use super::block::{Block, Row, RowSet, Rows};
+use super::packer::{Packer, is_steady};
 use crate::model::inventory::NodeInventory;
 use crate::model::metric::{Metric, MetricKey};
 use crate::model::time::{Timestamp, Window};
@@ -21,6 +22,22 @@ impl Cells {
         if let (Some(value), Some(word)) = (self.values.get_mut(row), self.present.get_mut(row / 64)) {
             *value = held;
             *word |= 1 << (row % 64);
+        }
+    }
+
+    /// Appends the values there are.
+    fn collect(&self, values: &mut Vec<u64>) {
+        for (word, chunk) in self.present.iter().zip(self.values.chunks(64)) {
+            if *word == u64::MAX {
+                values.extend_from_slice(chunk);
+            } else {
+                let mut left = *word;
+                while left != 0 {
+                    let at = usize::try_from(left.trailing_zeros()).unwrap_or(0);
+                    values.extend(chunk.get(at));
+                    left &= left - 1;
+                }
+            }
         }
     }
 
@@ -79,9 +96,10 @@ impl Sheet {
         self.known.get(metric.index())?.as_ref()?.get(row)
     }
 
-    /// Whether any row has a value of the metric.
-    pub fn has(&self, metric: Metric) -> bool {
-        self.known.get(metric.index()).is_some_and(Option::is_some)
+    /// The rows that have a value of the metric.
+    pub fn rows_with(&self, metric: Metric) -> Vec<Row> {
+        let cells = self.known.get(metric.index()).and_then(Option::as_ref);
+        cells.map_or_else(Vec::new, |cells| RowSet::from_words(&cells.present).iter().collect())
     }
 
     /// The metrics outside the catalogue that turned up.
@@ -102,24 +120,21 @@ impl Sheet {
         facts: Option<Arc<NodeInventory>>,
         previous: Option<&Block>,
     ) -> Block {
-        let known = Metric::ALL.iter().zip(self.known);
-        let known = known.filter_map(|(metric, cells)| Some((MetricKey::Known(*metric), cells?)));
-        let dense: Vec<(MetricKey, RowSet, Vec<u64>)> = known
-            .chain(self.other)
-            .map(|(metric, cells)| {
-                let present = RowSet::from_words(&cells.present);
-                let values = present.iter().filter_map(|row| cells.values.get(row).copied()).collect();
-                (metric, present, values)
-            })
-            .collect();
-        let columns = dense
-            .iter()
-            .map(|(metric, present, values)| Filled {
-                metric: metric.clone(),
-                present: present.clone(),
-                values,
-            })
-            .collect();
-        Block::new(window, scraped_at, self.rows, columns, facts, previous)
+        let mut others = self.other;
+        others.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let known =
+            |metric: &Metric| Some((MetricKey::Known(*metric), self.known.get(metric.index())?.as_ref()?));
+        let known = Metric::ALL.iter().filter_map(known);
+        let all: Vec<(MetricKey, &Cells)> =
+            known.chain(others.iter().map(|(key, cells)| (key.clone(), cells))).collect();
+        let (steady, moving): (Vec<_>, Vec<_>) = all.into_iter().partition(|(metric, _)| is_steady(metric));
+        let mut packer = Packer::new(self.rows, previous);
+        let mut values = Vec::new();
+        for (metric, cells) in steady.iter().chain(&moving) {
+            values.clear();
+            cells.collect(&mut values);
+            packer.add(metric, &cells.present, &values);
+        }
+        packer.finish(window, scraped_at, facts)
     }
 }

@@ -9,20 +9,38 @@ use crate::model::time::{Timestamp, Window};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// One sum of each additive metric that any summand had.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sums(Box<[Option<u64>]>);
+/// How many metrics are additive.
+const ADDITIVE: usize = places().1;
+/// Where among the additive metrics each is; behind them all where it is none of them.
+const PLACES: [usize; Metric::ALL.len()] = places().0;
 
-impl Default for Sums {
-    fn default() -> Self {
-        Self(vec![None; Metric::ALL.len()].into())
+#[allow(clippy::indexing_slicing, reason = "only run while it is compiled")]
+const fn places() -> ([usize; Metric::ALL.len()], usize) {
+    let (mut places, mut at, mut count) = ([usize::MAX; Metric::ALL.len()], 0, 0);
+    while at < Metric::ALL.len() {
+        if Metric::ALL[at].descriptor().is_additive() {
+            places[at] = count;
+            count += 1;
+        }
+        at += 1;
     }
+    (places, count)
 }
+
+/// The additive metrics, in the catalogue's order.
+pub fn additive() -> impl Iterator<Item = Metric> {
+    Metric::ALL.iter().copied().filter(|metric| metric.descriptor().is_additive())
+}
+
+/// One sum of each additive metric that any summand had.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sums([Option<u64>; ADDITIVE]);
 
 impl Sums {
     /// Adds one value; stays at the largest number where the sum would not fit.
     pub fn add(&mut self, metric: Metric, held: u64) {
-        if let Some(sum) = self.0.get_mut(metric.index()) {
+        let place = PLACES.get(metric.index()).and_then(|place| self.0.get_mut(*place));
+        if let Some(sum) = place {
             *sum = Some(sum.unwrap_or(0).saturating_add(held));
         }
     }
@@ -36,7 +54,7 @@ impl Sums {
 
     /// The sums there are.
     pub fn iter(&self) -> impl Iterator<Item = (Metric, u64)> {
-        Metric::ALL.iter().zip(&self.0).filter_map(|(metric, sum)| Some((*metric, (*sum)?)))
+        additive().zip(&self.0).filter_map(|(metric, sum)| Some((metric, (*sum)?)))
     }
 }
 

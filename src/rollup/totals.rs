@@ -4,11 +4,11 @@
 use super::block::Row;
 use super::node::{MAX_OTHER_METRICS, Tally};
 use super::sheet::Sheet;
-use super::sum::{NamespaceSums, Sums};
-use crate::model::Map;
-use crate::model::entity::Entity;
-use crate::model::inventory::{NodeInventory, PodName, Resources};
+use super::sum::{NamespaceSums, Sums, additive};
+use crate::model::entity::{Entity, Name};
+use crate::model::inventory::{NodeInventory, PodFacts, Resources};
 use crate::model::metric::{Form, Metric, MetricKey, to_f64};
+use std::sync::Arc;
 
 fn set_resources(sheet: &mut Sheet, row: Row, requests: &Resources, limits: &Resources) {
     // Heapster wrote 0 where nothing is requested (`processors/pod_based_enricher.go`).
@@ -28,13 +28,28 @@ pub(super) fn set_sums(
     tally: &mut Tally,
 ) -> NamespaceSums {
     let rows = sheet.rows().clone();
-    let additive: Vec<Metric> =
-        Metric::ALL.iter().copied().filter(|m| m.descriptor().is_additive()).collect();
-    let mut pods: Map<PodName, PodSums> = Map::default();
-    for (row, (entity, _)) in rows.iter().enumerate().filter(|(_, (_, labels))| labels.is_none()) {
-        let Entity::PodContainer { namespace, pod, container } = entity else { continue };
-        let facts = inventory.pod(namespace, pod);
-        let facts = facts.and_then(|pod| pod.containers.iter().find(|facts| facts.name == *container));
+    let additive: Vec<Metric> = additive().collect();
+    // Sorted as the rows are: by namespace and pod.
+    let mut pods: Vec<PodSums<'_>> = Vec::new();
+    let mut pod_rows = Vec::new();
+    for (row, (entity, labels)) in rows.iter().enumerate() {
+        let (namespace, pod, container) = match entity {
+            Entity::Pod { namespace, pod } if labels.is_none() => {
+                pod_rows.push((row, namespace, pod));
+                continue;
+            }
+            Entity::PodContainer { namespace, pod, container } if labels.is_none() => {
+                (namespace, pod, container)
+            }
+            _ => continue,
+        };
+        let is_next = !pods.last().is_some_and(|last| last.is_of(namespace, pod));
+        if is_next {
+            let facts = inventory.pod(namespace, pod);
+            pods.push(PodSums { namespace, pod, facts, known: Sums::default(), containers: Vec::new() });
+        }
+        let Some(sums) = pods.last_mut() else { continue };
+        let facts = sums.facts.and_then(|pod| pod.containers.iter().find(|facts| facts.name == *container));
         if let Some(facts) = facts {
             set_resources(sheet, row, &facts.requests, &facts.limits);
             if let Some(restarts) = facts.restarts {
@@ -47,8 +62,6 @@ pub(super) fn set_sums(
                 }
             }
         }
-        let key = PodName { namespace: namespace.clone(), name: pod.clone() };
-        let sums = pods.entry(key).or_default();
         for metric in &additive {
             if let Some(held) = sheet.get(row, *metric) {
                 sums.known.add(*metric, held);
@@ -58,9 +71,11 @@ pub(super) fn set_sums(
     }
     let others: Vec<MetricKey> = sheet.other_metrics().cloned().collect();
     let mut namespaces = NamespaceSums::default();
-    for (row, (entity, _)) in rows.iter().enumerate().filter(|(_, (_, labels))| labels.is_none()) {
-        let Entity::Pod { namespace, pod } = entity else { continue };
-        if let Some(sums) = pods.get(&(&**namespace, &**pod)) {
+    let mut pods = pods.iter().peekable();
+    for (row, namespace, pod) in pod_rows {
+        while pods.next_if(|sums| (sums.namespace, sums.pod) < (namespace, pod)).is_some() {}
+        let of_containers = pods.next_if(|sums| sums.is_of(namespace, pod));
+        if let Some(sums) = of_containers {
             for (metric, held) in sums.known.iter() {
                 match sheet.get(row, metric) {
                     None => sheet.set(row, metric, held),
@@ -76,11 +91,12 @@ pub(super) fn set_sums(
                 }
             }
         }
-        let host_network = inventory.pod(namespace, pod).is_some_and(|facts| facts.host_network);
+        let facts = of_containers.map_or_else(|| inventory.pod(namespace, pod), |sums| sums.facts);
+        let host_network = facts.is_some_and(|facts| facts.host_network);
         let sums = namespaces.of(namespace);
         for metric in &additive {
-            let twice = host_network && is_traffic(*metric);
-            if let (Some(held), false) = (sheet.get(row, *metric), twice) {
+            let Some(held) = sheet.get(row, *metric) else { continue };
+            if !(host_network && is_traffic(*metric)) {
                 sums.add(*metric, held);
             }
         }
@@ -93,13 +109,20 @@ pub(super) fn is_traffic(metric: Metric) -> bool {
     metric.descriptor().name.starts_with("network/")
 }
 
-#[derive(Default)]
-struct PodSums {
+/// What the containers of a pod add up to.
+struct PodSums<'a> {
+    namespace: &'a Name,
+    pod: &'a Name,
+    facts: Option<&'a Arc<PodFacts>>,
     known: Sums,
     containers: Vec<Row>,
 }
 
-impl PodSums {
+impl PodSums<'_> {
+    fn is_of(&self, namespace: &Name, pod: &Name) -> bool {
+        self.namespace == namespace && self.pod == pod
+    }
+
     fn of_other(&self, sheet: &Sheet, metric: &MetricKey) -> Option<u64> {
         let values = self.containers.iter().filter_map(|row| sheet.get_other(*row, metric));
         match metric.form() {

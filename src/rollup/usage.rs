@@ -65,7 +65,7 @@ impl<'b> Open<'b> {
         }
         let mut sampled: Option<Timestamp> = None;
         let mut containers = Vec::with_capacity(pod.containers.len());
-        for container in &pod.containers {
+        for container in pod.containers.iter() {
             let (usage, read) = self.usage(&Entity::PodContainer {
                 namespace: pod.namespace.clone(),
                 pod: pod.name.clone(),
@@ -111,7 +111,7 @@ pub fn pods(clusters: &[Latest], namespace: Option<&str>, selector: &Selector) -
         for recent in &latest.nodes {
             let Some(facts) = &recent.newest.facts else { continue };
             let newest = Open::whole(&recent.newest);
-            let wanted = facts.pods.values().filter(|pod| {
+            let wanted = facts.pods.iter().filter(|pod| {
                 namespace.is_none_or(|namespace| *pod.namespace == *namespace) && takes(selector, &pod.labels)
             });
             of_cluster.extend(wanted.filter_map(|pod| newest.pod(pod).or_else(|| older(recent, pod))));

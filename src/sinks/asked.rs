@@ -103,6 +103,22 @@ impl Reached {
     }
 }
 
+/// How much of an answer is kept to be shown.
+pub(super) const SHOWN: usize = 1 << 10;
+/// From so many bytes on, reading an answer would hold up whoever else is answered on a thread.
+const LONG: usize = 256 << 10;
+
+/// What is read of an answer: of a long one on a thread of its own. None where that thread fell.
+pub(super) async fn read_aside<T: Send + 'static>(
+    body: Vec<u8>,
+    read: impl FnOnce(&[u8]) -> T + Send + 'static,
+) -> Option<T> {
+    if body.len() < LONG {
+        return Some(read(&body));
+    }
+    tokio::task::spawn_blocking(move || read(&body)).await.ok()
+}
+
 /// A text without URLs: they are nobody's who asks.
 fn without_places(text: &str) -> String {
     let hidden = |word: &str| if word.contains("://") { "…".to_owned() } else { word.to_owned() };

@@ -2,8 +2,9 @@
 
 use heapster::model::Set;
 use heapster::model::entity::{Entity, Labels, Name};
-use heapster::model::inventory::{ContainerFacts, NodeFacts, NodeInventory, PodFacts, Record, Resources};
+use heapster::model::inventory::{ContainerFacts, NodeFacts, NodeInventory, PodFacts, Resources};
 use heapster::model::metric::{Metric, MetricKey};
+use heapster::model::pods::Pods;
 use heapster::model::report::{Part, Report, Subject};
 use heapster::model::time::{Resolution, Timestamp, Window};
 use heapster::rollup::block::Block;
@@ -95,10 +96,10 @@ pub fn node(name: &str) -> NodeFacts {
 pub fn inventory(node: NodeFacts, pods: impl IntoIterator<Item = PodFacts>) -> Arc<NodeInventory> {
     let bound = |mut pod: PodFacts| {
         pod.node = Some(node.name.clone());
-        (pod.key(), Arc::new(pod))
+        Arc::new(pod)
     };
-    let pods: heapster::model::Map<_, _> = pods.into_iter().map(bound).collect();
-    let namespaces = pods.values().map(|pod| (pod.namespace.clone(), format!("id-{}", pod.namespace).into()));
+    let pods: Pods = pods.into_iter().map(bound).collect();
+    let namespaces = pods.iter().map(|pod| (pod.namespace.clone(), format!("id-{}", pod.namespace).into()));
     Arc::new(NodeInventory { namespaces: Arc::new(namespaces.collect()), node: Arc::new(node), pods })
 }
 

@@ -29,8 +29,8 @@ fn texts(names: &[&str]) -> BTreeSet<String> {
 
 fn pods_of(inventory: &Inventory, node: &str) -> BTreeSet<String> {
     let of = inventory.of_node(&node.into()).unwrap_or_else(|| panic!("{node} is not there"));
-    assert!(of.pods.iter().all(|(key, facts)| *key == facts.key()));
-    of.pods.keys().map(|key| format!("{}/{}", key.namespace, key.name)).collect()
+    assert!(of.pods.iter().all(|pod| of.pod(&pod.namespace, &pod.name) == Some(pod)));
+    of.pods.iter().map(|pod| format!("{}/{}", pod.namespace, pod.name)).collect()
 }
 
 /// Nodes a and b, listed; one namespace.

@@ -3,7 +3,7 @@
 
 use crate::handmade::{container, node, pod};
 use heapster::model::entity::{Entity, Labels, Name};
-use heapster::model::inventory::{NodeInventory, PodFacts, Record};
+use heapster::model::inventory::{NodeInventory, PodFacts};
 use heapster::model::label_copier::LabelCopier;
 use heapster::model::metric::{Metric, Value as Point};
 use heapster::model::selector::Selector;
@@ -179,7 +179,7 @@ fn facts(name: &str, elements: &[&Value]) -> NodeInventory {
     NodeInventory {
         node: Arc::new(this),
         namespaces: Arc::new(namespaces.collect()),
-        pods: pods.into_values().map(|pod| (pod.key(), Arc::new(pod))).collect(),
+        pods: pods.into_values().map(Arc::new).collect(),
     }
 }
 

@@ -1,11 +1,8 @@
 //! Reading a window back. Whatever the bytes are, this ends, and takes no more memory than they have.
 
 use super::{MAGIC, entity, metric};
-use crate::model::Map;
 use crate::model::entity::{Entity, Labels, Name};
-use crate::model::inventory::{
-    ContainerFacts, NodeFacts, NodeInventory, PodFacts, Record, Resources, Unusable,
-};
+use crate::model::inventory::{ContainerFacts, NodeFacts, NodeInventory, PodFacts, Resources, Unusable};
 use crate::model::metric::{Metric, MetricKey};
 use crate::model::time::{Resolution, Timestamp, Window};
 use crate::rollup::block::{Block, Layout, RowSet, Rows};
@@ -131,7 +128,8 @@ impl<'a> Reader<'a> {
         let scraped_at = Timestamp::from_nanos(self.signed()?);
         let rows = Arc::new(self.rows()?);
         let steady = self.count()?;
-        let columns = self.many(|reader| reader.column(rows.len()))?.into();
+        let columns = self.many(|reader| reader.column(rows.len()))?;
+        let columns = columns.into_iter().map(|(key, present)| (key, Arc::new(present))).collect();
         let layout = Arc::new(Layout { rows, columns, steady });
         let (steady, moving) = (self.bytes()?.into(), self.bytes()?.into());
         let facts = if self.count()? == 0 { None } else { Some(Arc::new(self.facts()?)) };
@@ -201,7 +199,7 @@ impl<'a> Reader<'a> {
             allocatable: Resources::default(),
         };
         let pods = self.many(|reader| reader.pod(&node.name))?;
-        let pods: Map<_, _> = pods.into_iter().map(|pod| (pod.key(), Arc::new(pod))).collect();
+        let pods = pods.into_iter().map(Arc::new).collect();
         Some(NodeInventory { node: Arc::new(node), pods, namespaces })
     }
 

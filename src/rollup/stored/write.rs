@@ -3,7 +3,7 @@
 use super::{MAGIC, entity, metric};
 use crate::model::Map;
 use crate::model::entity::{Entity, Labels, Name};
-use crate::model::inventory::{NodeInventory, PodFacts};
+use crate::model::inventory::NodeInventory;
 use crate::model::metric::MetricKey;
 use crate::rollup::block::{Block, Layout, Rows};
 use crate::rollup::cluster::Batch;
@@ -180,16 +180,14 @@ impl Writer {
         self.labels(&node.labels);
         self.count(usize::from(node.schedulable));
         self.count(facts.pods.len());
-        let mut pods: Vec<&Arc<PodFacts>> = facts.pods.values().collect();
-        pods.sort_unstable_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
-        for pod in pods {
+        for pod in facts.pods.iter() {
             for text in [&pod.namespace, &pod.name, &pod.uid] {
                 self.text(text);
             }
             self.labels(&pod.labels);
             self.count(usize::from(pod.host_network));
             self.count(pod.containers.len());
-            for container in &pod.containers {
+            for container in pod.containers.iter() {
                 self.text(&container.name);
                 self.text(&container.image);
             }

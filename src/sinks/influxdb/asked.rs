@@ -6,7 +6,7 @@ use crate::client::credentials::TokenSource;
 use crate::client::post::{Poster, Who};
 use crate::config::uri::Uri;
 use crate::model::past::{Answer, Question, Wanted, What};
-use crate::sinks::asked::{Connect, Failed, MOST_BYTES, Past, Reached, Store};
+use crate::sinks::asked::{Connect, Failed, MOST_BYTES, Past, Reached, SHOWN, Store, read_aside};
 use crate::sinks::reach::{Key, Reach, below, form, of_form};
 use crate::sinks::{ProblemError, Surroundings};
 use crate::wire::influx_past::{Layout, Untold, read_buckets, read_metrics, read_points, read_values};
@@ -70,14 +70,16 @@ impl Database {
             |read: fn(&[u8]) -> Result<Vec<String>, Untold>| move |body: &[u8]| read(body).map(Answer::Names);
         match &question.what {
             What::Points(wanted) => {
-                let read = |body: &[u8]| read_points(body, &wanted.metric).map(Answer::Points);
+                let metric = wanted.metric.clone();
+                let read = move |body: &[u8]| read_points(body, &metric).map(Answer::Points);
                 self.ask(layout.points(wanted), read).await
             }
             What::Buckets(wanted, how, every) => {
                 let starts: Option<Vec<_>> =
                     every.is_none().then(|| wanted.of.iter().map(|sought| sought.start).collect());
-                let read = |body: &[u8]| {
-                    read_buckets(body, &wanted.metric, how, starts.as_deref()).map(Answer::Buckets)
+                let (metric, asked) = (wanted.metric.clone(), how.clone());
+                let read = move |body: &[u8]| {
+                    read_buckets(body, &metric, &asked, starts.as_deref()).map(Answer::Buckets)
                 };
                 self.ask(layout.buckets(wanted, how, *every), read).await
             }
@@ -120,18 +122,21 @@ impl Database {
         Ok(found)
     }
 
-    async fn ask<T>(
+    async fn ask<T: Send + 'static>(
         &self,
         statements: String,
-        read: impl FnOnce(&[u8]) -> Result<T, Untold>,
+        read: impl FnOnce(&[u8]) -> Result<T, Untold> + Send + 'static,
     ) -> Result<T, Failed> {
         let (url, database) = match &self.options.api {
             Api::V1 { database, .. } => (below(&self.options.base, &["query"], &[]), database),
             Api::V2 { org, bucket } => (below(&self.options.base, &["query"], &[("org", org)]), bucket),
         };
         let body = form(&[("db", database), ("epoch", "ns"), ("q", &statements)]);
-        let (answer, who) = self.reached.told(self.reach.ask(url, vec![of_form()], Some(body)).await)?;
-        match read(&answer.body) {
+        let (mut answer, who) = self.reached.told(self.reach.ask(url, vec![of_form()], Some(body)).await)?;
+        // An answer that cannot be read is shown by its first words.
+        let words = answer.body.iter().take(SHOWN).copied().collect();
+        let body = std::mem::replace(&mut answer.body, words);
+        match read_aside(body, read).await.unwrap_or(Err(Untold::Foreign)) {
             Ok(told) if answer.status == 200 => Ok(told),
             Err(Untold::Said(error)) => Err(self.said(&error, &who)),
             _ => Err(Failed::of_answer(&answer, &who)),

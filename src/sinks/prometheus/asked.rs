@@ -14,7 +14,7 @@ use crate::model::past::{
     Aggregation, Answer, Bucket, Question, Series, Subject, Wanted, What, buckets, metric_named,
 };
 use crate::model::time::Timestamp;
-use crate::sinks::asked::{Connect, Failed, MOST_BYTES, Past, Reached, Store};
+use crate::sinks::asked::{Connect, Failed, MOST_BYTES, Past, Reached, SHOWN, Store, read_aside};
 use crate::sinks::reach::{Key, Reach, below, form, of_form};
 use crate::sinks::{ProblemError, Surroundings};
 use crate::wire::prometheus_names::Level;
@@ -235,7 +235,7 @@ impl Server {
     async fn at(&self, query: &str, millis: i64, of: &[&Subject]) -> Result<Vec<Found>, Failed> {
         let time = seconds(millis);
         let body = form(&[("query", query), ("time", &time), ("nocache", "1")]);
-        self.ask(&["api", "v1", "query"], &[], Some(body), |body| promql::read(body, of)).await
+        self.ask(&["api", "v1", "query"], &[], Some(body), series_of(of)).await
     }
 
     /// What a query gives from one instant to another, once each step.
@@ -250,7 +250,7 @@ impl Server {
         let [first, last, step] = [first, last, step].map(seconds);
         // VictoriaMetrics moves the ends of what it may cache.
         let pairs = [("query", query), ("start", &first), ("end", &last), ("step", &step), ("nocache", "1")];
-        self.ask(&["api", "v1", "query_range"], &[], Some(form(&pairs)), |body| promql::read(body, of)).await
+        self.ask(&["api", "v1", "query_range"], &[], Some(form(&pairs)), series_of(of)).await
     }
 
     /// The values of a label, at all times.
@@ -260,23 +260,32 @@ impl Server {
         self.ask(&["api", "v1", "label", label, "values"], &pairs, None, promql::read_values).await
     }
 
-    async fn ask<T>(
+    async fn ask<T: Send + 'static>(
         &self,
         path: &[&str],
         pairs: &[(&str, &str)],
         body: Option<Vec<u8>>,
-        read: impl FnOnce(&[u8]) -> Result<T, Untold>,
+        read: impl FnOnce(&[u8]) -> Result<T, Untold> + Send + 'static,
     ) -> Result<T, Failed> {
         let url = below(&self.base, path, pairs);
         let mut headers: Vec<_> = body.is_some().then(of_form).into_iter().collect();
         headers.extend(self.options.tenant.clone().map(|tenant| ("x-scope-orgid", tenant)));
-        let (answer, who) = self.reached.told(self.reach.ask(url, headers, body).await)?;
-        match read(&answer.body) {
+        let (mut answer, who) = self.reached.told(self.reach.ask(url, headers, body).await)?;
+        // An answer that cannot be read is shown by its first words.
+        let words = answer.body.iter().take(SHOWN).copied().collect();
+        let body = std::mem::replace(&mut answer.body, words);
+        match read_aside(body, read).await.unwrap_or(Err(Untold::Foreign)) {
             Ok(told) if answer.status == 200 => Ok(told),
             Err(Untold::Said(error)) => Err(Failed::said(&error, &who)),
             _ => Err(Failed::of_answer(&answer, &who)),
         }
     }
+}
+
+/// Reads the series of these.
+fn series_of(of: &[&Subject]) -> impl FnOnce(&[u8]) -> Result<Vec<Found>, Untold> + Send + 'static {
+    let of: Vec<Subject> = of.iter().map(|subject| (*subject).clone()).collect();
+    move |body| promql::read(body, &of.iter().collect::<Vec<_>>())
 }
 
 /// Buckets that one query tells, in milliseconds.

@@ -1,0 +1,73 @@
+//! The pods bound to one node, found by name, and what many pods have in common. What a pod is is left to
+//! [`super::inventory`].
+
+use super::entity::Pair;
+use super::inventory::{ContainerFacts, PodFacts};
+use super::pool::Pool;
+use std::sync::Arc;
+
+/// Pods, sorted by namespace and name: a hash table of thirty takes ten times the memory.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Pods(Box<[Arc<PodFacts>]>);
+
+impl Pods {
+    /// The pod of this namespace and name.
+    pub fn get(&self, namespace: &str, name: &str) -> Option<&Arc<PodFacts>> {
+        let key = |pod: &Arc<PodFacts>| (&*pod.namespace, &*pod.name).cmp(&(namespace, name));
+        self.0.get(self.0.binary_search_by(key).ok()?)
+    }
+
+    /// Every pod, by namespace and name.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<PodFacts>> {
+        self.0.iter()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl FromIterator<Arc<PodFacts>> for Pods {
+    /// Of several of one name the last.
+    fn from_iter<I: IntoIterator<Item = Arc<PodFacts>>>(pods: I) -> Self {
+        let mut pods: Vec<Arc<PodFacts>> = pods.into_iter().collect();
+        pods.reverse();
+        pods.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
+        pods.dedup_by(|a, b| (&a.namespace, &a.name) == (&b.namespace, &b.name));
+        Self(pods.into())
+    }
+}
+
+/// What many pods have in common: nearly every name, and of a workload's replicas also labels and containers.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    names: Pool<str>,
+    labels: Pool<[Pair]>,
+    containers: Pool<[ContainerFacts]>,
+}
+
+impl Shared {
+    /// The same pod with what others have too.
+    pub fn share(&mut self, pod: PodFacts) -> PodFacts {
+        let names = &mut self.names;
+        let container = |facts: &ContainerFacts| ContainerFacts {
+            name: names.share(&facts.name),
+            image: names.share(&facts.image),
+            ..facts.clone()
+        };
+        let containers = pod.containers.iter().map(container).collect();
+        PodFacts {
+            namespace: names.share(&pod.namespace),
+            node: pod.node.map(|node| names.share(&node)),
+            labels: pod.labels.shared(names, &mut self.labels),
+            containers: self.containers.share(&containers),
+            ..pod
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! A block being packed, column by column: what equals its like in the block before is shared with it. What a block is is
+//! left to [`super::block`], how few bytes a column takes to [`super::pack`].
+
+use super::block::{Block, Layout, RowSet, Rows};
+use super::pack::pack;
+use crate::model::inventory::NodeInventory;
+use crate::model::metric::{Metric, MetricKey};
+use crate::model::time::{Timestamp, Window};
+use std::sync::Arc;
+
+/// A block being packed, column by column in the order of its layout.
+pub(super) struct Packer<'p> {
+    rows: Arc<Rows>,
+    previous: Option<&'p Block>,
+    /// Whether every column so far stands in the layout before at the same place.
+    same: bool,
+    columns: Vec<(MetricKey, Arc<RowSet>)>,
+    count: usize,
+    first_moving: usize,
+    steady: Vec<u8>,
+    moving: Vec<u8>,
+}
+
+impl<'p> Packer<'p> {
+    /// Begins a block of these rows. What equals its like in `previous` will be shared with it.
+    pub fn new(rows: Arc<Rows>, previous: Option<&'p Block>) -> Self {
+        let same = previous.is_some_and(|previous| {
+            Arc::ptr_eq(&previous.layout.rows, &rows) || previous.layout.rows == rows
+        });
+        let (columns, steady) = (Vec::new(), Vec::new());
+        let moving = Vec::with_capacity(previous.map_or(1_024, |previous| previous.moving.len() + 256));
+        Self { rows, previous, same, columns, count: 0, first_moving: 0, steady, moving }
+    }
+
+    /// Adds a column: the rows that have a value, as in [`RowSet::from_words`], and the values. Steady metrics first,
+    /// then the others, each sorted.
+    pub fn add(&mut self, metric: &MetricKey, words: &[u64], values: &[u64]) {
+        if is_steady(metric) {
+            pack(values, &mut self.steady);
+            self.first_moving += 1;
+        } else {
+            pack(values, &mut self.moving);
+        }
+        let before = self.previous.and_then(|previous| previous.layout.columns.get(self.count));
+        let is_same = before.is_some_and(|(key, set)| key == metric && *set.words == *words);
+        if self.same && !is_same {
+            // Up to here it was the layout before.
+            let layout = self.previous.map(|previous| &previous.layout.columns);
+            self.columns = layout.into_iter().flatten().take(self.count).cloned().collect();
+            self.same = false;
+        }
+        if !self.same {
+            let like = before.into_iter().chain(self.columns.iter().rev());
+            let set = like.map(|(_, set)| set).find(|set| *set.words == *words).cloned();
+            self.columns.push((metric.clone(), set.unwrap_or_else(|| Arc::new(RowSet::from_words(words)))));
+        }
+        self.count += 1;
+    }
+
+    /// The block.
+    pub fn finish(self, window: Window, scraped_at: Timestamp, facts: Option<Arc<NodeInventory>>) -> Block {
+        let (rows, previous) = (self.rows, self.previous);
+        let layout = match previous {
+            Some(previous) if self.same && previous.layout.columns.len() == self.count => {
+                previous.layout.clone()
+            }
+            _ => {
+                let before = previous.map(|previous| &previous.layout.columns).filter(|_| self.same);
+                let before = before.into_iter().flatten().take(self.count).cloned();
+                let columns = before.chain(self.columns).collect();
+                Arc::new(Layout { rows, columns, steady: self.first_moving })
+            }
+        };
+        let steady = match previous {
+            Some(previous) if *previous.steady == *self.steady => previous.steady.clone(),
+            _ => self.steady.into(),
+        };
+        Block { window, scraped_at, layout, facts, steady, moving: self.moving.into() }
+    }
+}
+
+/// Whether a metric hardly ever changes, so that its column is shared with the block before.
+pub(super) fn is_steady(metric: &MetricKey) -> bool {
+    use Metric as M;
+    match metric {
+        MetricKey::Resource(_) => true,
+        MetricKey::Custom(_) => false,
+        MetricKey::Known(metric) => matches!(
+            metric,
+            M::StartTime
+                | M::CpuRequest
+                | M::CpuLimit
+                | M::CpuNodeCapacity
+                | M::CpuNodeAllocatable
+                | M::CpuNodeReservation
+                | M::MemoryRequest
+                | M::MemoryLimit
+                | M::MemoryNodeCapacity
+                | M::MemoryNodeAllocatable
+                | M::MemoryNodeReservation
+                | M::EphemeralStorageRequest
+                | M::EphemeralStorageLimit
+                | M::EphemeralStorageNodeCapacity
+                | M::EphemeralStorageNodeAllocatable
+                | M::EphemeralStorageNodeReservation
+                | M::FilesystemLimit
+                | M::FilesystemInodes
+                | M::ProcessLimit
+                | M::AcceleratorMemoryTotal
+                | M::RestartCount
+        ),
+    }
+}
