@@ -356,7 +356,7 @@ async fn known(api: &Api, of: &[Subject]) -> Result<BTreeMap<Name, (usize, Entit
     }
     for (place, latest) in api.latest(None, Scope::All).await?.iter().enumerate() {
         let facts = latest.nodes.iter().filter_map(|recent| recent.newest.facts.as_ref());
-        for pod in facts.flat_map(|facts| facts.pods.values()).filter(|pod| asked.contains(&pod.uid)) {
+        for pod in facts.flat_map(|facts| facts.pods.iter()).filter(|pod| asked.contains(&pod.uid)) {
             let entity = Entity::Pod { namespace: pod.namespace.clone(), pod: pod.name.clone() };
             let since = pod.started.unwrap_or(Timestamp::from_nanos(i64::MIN));
             // Clocks differ: a point may be stamped a moment before.

@@ -5,12 +5,9 @@ pub mod entity;
 pub mod inventory;
 pub mod label_copier;
 pub mod metric;
-<<<<<<< HEAD
 pub mod past;
-=======
 pub mod pods;
 pub mod pool;
->>>>>>> main
 pub mod report;
 pub mod selector;
 pub mod time;
