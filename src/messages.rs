@@ -59,6 +59,8 @@ pub struct InventoryChanged {
     pub pods: usize,
     /// How many namespaces there are.
     pub namespaces: usize,
+    /// How many nodes are left to other shards.
+    pub of_other_shards: usize,
     /// What tells one cluster from another: the uid of its namespace kube-system, once that is known.
     pub uid: Option<Name>,
 }
@@ -180,6 +182,8 @@ pub struct ClusterState {
     pub scraped: usize,
     /// Nodes that are not scraped.
     pub unusable: usize,
+    /// Nodes that are left to other shards.
+    pub of_other_shards: usize,
     /// Nodes that answered in the last window closed.
     pub answered: usize,
     /// The last window in which any node answered.

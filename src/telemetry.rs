@@ -14,6 +14,7 @@ use std::cell::Cell;
 use std::fmt;
 use std::io::Write;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 /// Labels in the order in which a family names them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -65,6 +66,33 @@ impl Seconds {
     }
 }
 
+/// Histograms of how long a thread is held by one thing after the other, told apart by a label.
+#[derive(Clone, Debug)]
+pub struct HeldSeconds {
+    name: &'static str,
+    family: Family<Labelled<1>, Histogram, fn() -> Histogram>,
+}
+
+impl HeldSeconds {
+    fn new(name: &'static str) -> Self {
+        let make: fn() -> Histogram = || {
+            Histogram::new([
+                0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25,
+                0.5, 1.0,
+            ])
+        };
+        Self { name, family: Family::new_with_constructor(make) }
+    }
+
+    /// The member with this value.
+    pub fn of(&self, value: &str) -> Seconds {
+        Seconds(self.family.get_or_create(&Labelled([(self.name, Name::from(value))])).clone())
+    }
+}
+
+/// A gauge of a fraction.
+pub type Fraction = Gauge<f64, AtomicU64>;
+
 macro_rules! telemetry {
     ($($field:ident: $type:ty = $make:expr, $name:literal, $unit:expr, $help:literal;)*) => {
         /// Everything that is counted. Cloning is cheap, and every clone counts into the same numbers.
@@ -115,6 +143,20 @@ impl<const N: usize> Registered for ByLabels<Gauge, N> {
     }
 }
 
+impl<const N: usize> Registered for ByLabels<Fraction, N> {
+    type Metric = Family<Labelled<N>, Fraction>;
+    fn registered(&self) -> Self::Metric {
+        self.family.clone()
+    }
+}
+
+impl Registered for HeldSeconds {
+    type Metric = Family<Labelled<1>, Histogram, fn() -> Histogram>;
+    fn registered(&self) -> Self::Metric {
+        self.family.clone()
+    }
+}
+
 impl Registered for Counter {
     type Metric = Counter;
     fn registered(&self) -> Counter {
@@ -155,7 +197,8 @@ telemetry! {
     dropped: ByLabels<Counter, 2> = ByLabels::new(["what", "reason"]), "dropped", None, "Things left out, by reason";
     rates_withheld: ByLabels<Counter, 1> = ByLabels::new(["reason"]), "rates_withheld", None, "Rates that could not be told, by reason";
     mailbox: ByLabels<Gauge, 1> = ByLabels::new(["actor"]), "mailbox_depth", None, "Messages sent to an actor and not yet handled";
-    handling: Seconds = Seconds::new(), "aggregator_handling", Some(Unit::Seconds), "Time for which one message holds the aggregator's thread";
+    handling: HeldSeconds = HeldSeconds::new("message"), "aggregator_handling", Some(Unit::Seconds), "Time for which one message holds the aggregator's thread, by what it is";
+    longest_handling: ByLabels<Fraction, 1> = ByLabels::new(["message"]), "aggregator_longest_handling", Some(Unit::Seconds), "The longest that one message ever held the aggregator's thread, by what it is";
     questions: ByLabels<Counter, 1> = ByLabels::new(["outcome"]), "questions", None, "Questions asked over HTTP, by outcome";
     historical: ByLabels<Counter, 1> = ByLabels::new(["outcome"]), "historical_questions", None, "Questions asked of the historical source, by outcome";
     requests: ByLabels<Counter, 1> = ByLabels::new(["code"]), "http_requests", None, "HTTP requests answered, by status";

@@ -106,6 +106,11 @@ pub async fn start_with(
     let certificates =
         config.tls.clone().map(|files| Certificates::load(files, telemetry.clone())).transpose()?;
     let schedule = Schedule::new(config.resolution);
+    if let Some(shard) = config.shard {
+        log::info!(
+            "shard {shard}: other collectors take the other nodes; sums of namespaces and of the cluster are this shard's part"
+        );
+    }
     let mut logins = Vec::new();
     for source in &sources {
         let failed = |error| StartError::Login(source.name.clone(), error);
@@ -134,6 +139,7 @@ pub async fn start_with(
         clock: clock.clone(),
         within: config.export_within,
         several_clusters: sources.len() > 1,
+        shard: config.shard,
     };
     let archive = past.map(|past| {
         log::info!("the historical API asks {}", past.name);
@@ -179,6 +185,7 @@ pub async fn start_with(
             stale_after,
             disable_export: config.disable_export,
             labels: config.labels.clone(),
+            shard: config.shard,
             sinks: exporters.iter().map(|(name, _)| name.clone()).collect(),
         },
         clock.clone(),
@@ -225,7 +232,7 @@ pub async fn start_with(
             clock.clone(),
             telemetry.clone(),
         );
-        discoveries.push(discovery.telling(aggregator.clone().recipient()).start());
+        discoveries.push(discovery.telling(aggregator.clone().recipient()).of_shard(config.shard).start());
     }
     arbiters.extend(threads);
     log::info!("listening on {address}");

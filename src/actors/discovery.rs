@@ -6,7 +6,9 @@ use crate::clock::Clock;
 use crate::messages::{Assigned, Drain, Foreign, InventoryChanged, Retired, Undiscovered, WhichAreForeign};
 use crate::model::Map;
 use crate::model::entity::{ClusterId, Name};
-use crate::model::inventory::{Inventory, NodeInventory, PodName, Unusable};
+use crate::model::inventory::{Change, Inventory, NodeFacts, NodeInventory, PodFacts, PodName, Unusable};
+use crate::model::shard::Shard;
+use crate::model::share::Share;
 use crate::telemetry::{Telemetry, gauge};
 use actix::prelude::*;
 use futures_util::stream::BoxStream;
@@ -45,6 +47,8 @@ pub struct Discovery {
     clock: Clock,
     telemetry: Telemetry,
     inventory: Inventory,
+    /// What of the cluster is ours; None for all of it.
+    share: Option<Share>,
     scrapers: Map<Name, ScraperHandle>,
     unusable: Map<Name, Unusable>,
     /// What was said of each watch that fails, so that each reason is said once.
@@ -55,6 +59,8 @@ pub struct Discovery {
     nodes_changed: bool,
     /// The cluster's uid as the aggregator was told it.
     uid: Option<Name>,
+    /// How many nodes other shards have, as the aggregator was told it.
+    left: usize,
     draining: bool,
 }
 
@@ -84,6 +90,7 @@ impl Discovery {
             clock,
             telemetry,
             inventory: Inventory::default(),
+            share: None,
             scrapers: Map::default(),
             unusable: Map::default(),
             failing: Map::default(),
@@ -91,6 +98,7 @@ impl Discovery {
             gathering: false,
             nodes_changed: true,
             uid: None,
+            left: 0,
             draining: false,
         }
     }
@@ -99,6 +107,37 @@ impl Discovery {
     pub fn telling(mut self, undiscovered: Recipient<Undiscovered>) -> Self {
         self.undiscovered = Some(undiscovered);
         self
+    }
+
+    /// Has it leave the nodes of other shards to them.
+    pub fn of_shard(mut self, shard: Option<Shard>) -> Self {
+        self.share = shard.map(Share::new);
+        self
+    }
+
+    fn node(&mut self, change: Change<NodeFacts>) {
+        let ours = match &mut self.share {
+            Some(share) => share.node(change),
+            None => Some(change),
+        };
+        if let Some(change) = ours {
+            self.inventory.node(change);
+        }
+    }
+
+    fn pod(&mut self, change: Change<PodFacts>) {
+        let ours = match &mut self.share {
+            Some(share) => share.pod(change),
+            None => Some(change),
+        };
+        if let Some(change) = ours {
+            self.inventory.pod(change);
+        }
+    }
+
+    /// How many nodes are left to other shards.
+    fn left_to_others(&self) -> usize {
+        self.share.as_ref().map_or(0, Share::nodes_of_others)
     }
 
     fn gather(&mut self, context: &mut Context<Self>) {
@@ -190,22 +229,28 @@ impl Discovery {
         let count = |label| gauge(self.unusable.values().filter(|each| each.as_label() == label).count());
         self.telemetry.nodes.of([name, "scraped"]).set(gauge(self.scrapers.len()));
         self.telemetry.nodes.of([name, "known"]).set(gauge(nodes));
+        let left = self.left_to_others();
+        if self.share.is_some() {
+            self.telemetry.nodes.of([name, "of_other_shards"]).set(gauge(left));
+        }
         for reason in Unusable::LABELS {
             self.telemetry.nodes.of([name, reason]).set(count(reason));
         }
         self.telemetry.pods.of([name]).set(gauge(pods));
         self.telemetry.namespaces.of([name]).set(gauge(namespaces));
         let uid = self.inventory.cluster_uid();
-        if !self.nodes_changed && uid == self.uid.as_ref() {
+        if !self.nodes_changed && uid == self.uid.as_ref() && left == self.left {
             return true;
         }
         self.uid = uid.cloned();
+        self.left = left;
         let changed = InventoryChanged {
             cluster: self.cluster,
             scraped: self.scrapers.keys().cloned().collect(),
             unusable: self.unusable.iter().map(|(name, reason)| (name.clone(), *reason)).collect(),
             pods,
             namespaces,
+            of_other_shards: left,
             uid: self.uid.clone(),
         };
         self.nodes_changed = self.aggregator.try_send(changed).is_err();
@@ -226,8 +271,8 @@ impl Actor for Discovery {
 impl StreamHandler<Told> for Discovery {
     fn handle(&mut self, told: Told, context: &mut Context<Self>) {
         match told {
-            Told::Node(change) => self.inventory.node(change),
-            Told::Pod(change) => self.inventory.pod(change),
+            Told::Node(change) => self.node(change),
+            Told::Pod(change) => self.pod(change),
             Told::Namespace(change) => self.inventory.namespace(change),
             Told::Failed(kind, trouble) => {
                 self.telemetry.watch_failures.of([&self.name, kind]).inc();
@@ -276,7 +321,9 @@ impl Handler<WhichAreForeign> for Discovery {
     type Result = MessageResult<WhichAreForeign>;
 
     fn handle(&mut self, ask: WhichAreForeign, _: &mut Context<Self>) -> Self::Result {
-        let foreign = |pod: &PodName| self.inventory.node_of(pod).is_some_and(|node| *node != ask.node);
+        let theirs = |pod: &PodName| self.share.as_ref().is_some_and(|share| share.is_of_others(pod));
+        let foreign =
+            |pod: &PodName| self.inventory.node_of(pod).map_or_else(|| theirs(pod), |node| *node != ask.node);
         let others_unknown = self.inventory.pods_known() && !self.failing.contains_key("pods");
         MessageResult(Foreign { pods: ask.pods.into_iter().filter(foreign).collect(), others_unknown })
     }

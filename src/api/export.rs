@@ -43,6 +43,7 @@ pub async fn prometheus(api: web::Data<Api>, request: HttpRequest) -> Reply {
         levels: levels(first(query, "level").as_deref())?,
         timestamps: switch(query, "timestamps", true)?,
         created: switch(query, "created", false)?,
+        shard: api.settings.shard,
     };
     let cluster = cluster(&api, &request)?;
     let mut clusters = Vec::new();

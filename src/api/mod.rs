@@ -26,6 +26,7 @@ use crate::messages::{Ask, AskNodes, AskState, ClusterState, NodeState, SinkStat
 use crate::model::entity::{ClusterId, Name};
 use crate::model::label_copier::LabelCopier;
 use crate::model::metric::Value;
+use crate::model::shard::Shard;
 use crate::model::time::Timestamp;
 use crate::rollup::history::{SeriesKey, Span};
 use crate::rollup::latest::{Latest, Scope};
@@ -53,6 +54,8 @@ pub struct Settings {
     pub disable_export: bool,
     /// How objects' labels are told there.
     pub labels: LabelCopier,
+    /// Which part of the clusters is collected; None for all of them.
+    pub shard: Option<Shard>,
     /// What the sinks are called.
     pub sinks: Vec<String>,
 }
@@ -139,7 +142,8 @@ impl Api {
     /// # Errors
     /// When too many wait, or the answer does not come in time.
     async fn ask(&self, cluster: Option<ClusterId>, query: Query) -> Result<Answer, ApiError> {
-        let result = self.ask_in_time(cluster, query).await;
+        // Here, not on the aggregator's thread.
+        let result = self.ask_in_time(cluster, query).await.map(Answer::settled);
         let outcome = result.as_ref().map_or_else(ApiError::as_label, |_| "ok");
         self.telemetry.questions.of([outcome]).inc();
         result

@@ -1,6 +1,7 @@
 //! `/openapi.json`: every route of [`super::routes`] with its parameters and the shape of its answer, for machines.
 
 use super::routes::{HISTORICAL, ROUTES, Route, Speaks};
+use super::server;
 use super::{Api, reply};
 use crate::model::entity::Name;
 use crate::model::past::AGGREGATIONS;
@@ -165,7 +166,13 @@ fn operation(route: &Route) -> Value {
     }
     let mut responses = Map::new();
     let mut respond = |status: &str, response: Value| responses.insert(status.to_owned(), response);
-    respond("200", json!({ "description": route.about, "content": body }));
+    let mut good = json!({ "description": route.about, "content": body });
+    if let (true, Some(good)) = (server::is_of_nodes(route.path), good.as_object_mut()) {
+        let about = "the shard I/N whose nodes are told of; absent where the whole cluster is collected";
+        let header = json!({ "description": about, "schema": { "type": "string" } });
+        good.insert("headers".to_owned(), json!({ "X-Heapster-Shard": header }));
+    }
+    respond("200", good);
     for status in ["401", "403", "411", "413", "414", "431", "503"] {
         respond(status, reference("responses", status));
     }
@@ -337,6 +344,7 @@ fn schemas() -> Value {
     });
     let cluster = json!({
         "name": text, "discovered": { "type": "boolean" }, "nodesScraped": count, "nodesUnusable": count,
+        "nodesOfOtherShards": count,
         "lastWindow": maybe("string"), "lastWindowAgeSeconds": maybe("number"), "nodesInLastWindow": count,
         "points": count, "nodes": list(object(&["name", "outcome"], node)),
     });
@@ -359,7 +367,7 @@ fn schemas() -> Value {
         "Stats": object(&["uptime", "stats"], json!({ "uptime": count, "stats": mapped(spans) })),
         "Status": object(
             &["version", "clusters", "sinks"],
-            json!({ "version": text, "clusters": clusters, "sinks": sinks }),
+            json!({ "version": text, "shard": text, "clusters": clusters, "sinks": sinks }),
         ),
         "Export": { "type": ["array", "null"], "items": exporter },
         "ExportSchema": object(

@@ -4,6 +4,7 @@
 use super::Api;
 use super::routes::{HISTORICAL, ROUTES};
 use crate::messages::ClusterState;
+use crate::model::shard::Shard;
 use crate::wire::rfc3339;
 use actix_web::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, ContentType, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
@@ -34,7 +35,13 @@ pub async fn page(api: web::Data<Api>) -> HttpResponse {
         .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .insert_header((REFERRER_POLICY, "no-referrer"))
         .insert_header((CACHE_CONTROL, "no-store"))
-        .body(html(states.as_deref(), &api.settings.sinks, api.settings.stale_after, api.archive.is_some()))
+        .body(html(
+            states.as_deref(),
+            &api.settings.sinks,
+            api.settings.stale_after,
+            api.settings.shard,
+            api.archive.is_some(),
+        ))
 }
 
 /// The page's text: clusters as they stand, or why that is not known; sinks; routes, with those of a historical source or
@@ -43,11 +50,19 @@ pub fn html(
     states: Result<&[ClusterState], &String>,
     sinks: &[String],
     stale_after: Duration,
+    shard: Option<Shard>,
     historical: bool,
 ) -> String {
     let mut out = HEAD.to_owned();
     // Writing to a string cannot fail.
     let _ = write!(out, "<h1>Heapster {}</h1>\n<h2>Clusters</h2>\n", escaped(env!("CARGO_PKG_VERSION")));
+    if let Some(shard) = shard {
+        let _ = writeln!(
+            out,
+            "<p>Shard {shard}: other collectors take the other nodes, and sums of namespaces and of the cluster are of this \
+            shard's nodes alone.</p>"
+        );
+    }
     match states {
         Err(error) => {
             let _ = writeln!(out, "<p class=\"wrong\">{}</p>", escaped(error));

@@ -45,7 +45,8 @@ pub async fn pods_of(api: web::Data<Api>, request: HttpRequest, namespace: web::
 
 async fn listed(api: &Api, request: &HttpRequest, namespace: Option<&str>) -> Reply {
     let selector = selector(request)?;
-    let latest = api.latest(cluster(api, request)?, Scope::All).await?;
+    let scope = namespace.map_or(Scope::All, |namespace| Scope::Namespace(namespace.into()));
+    let latest = api.latest(cluster(api, request)?, scope).await?;
     Ok(reply::long_json(metrics_api::pods(usage::pods(&latest, namespace, &selector), api.now())))
 }
 

@@ -14,6 +14,7 @@ use actix_server::Server;
 use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
 use actix_web::body::MessageBody;
 use actix_web::dev::{AppConfig, Extensions, ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::{Compress, Next, from_fn};
 use actix_web::{App, Error, web};
 use std::net::TcpListener;
@@ -101,6 +102,7 @@ fn app(
         .wrap(Compress::default())
         .wrap(from_fn(form_of_answer))
         .wrap(from_fn(gate))
+        .wrap(from_fn(name_shard))
         .wrap(from_fn(count));
     // Each thread has a connection of its own.
     let (app, historical) = match api.archive.as_ref() {
@@ -109,6 +111,29 @@ fn app(
     };
     let routes = ROUTES.iter().chain(historical);
     routes.fold(app, |app, route| app.service(route.resource())).default_service(web::to(not_found))
+}
+
+/// The header that says of which part of the clusters an answer tells.
+pub const SHARD: HeaderName = HeaderName::from_static("x-heapster-shard");
+/// Below these paths, the model and the metrics, all is of one shard's nodes.
+const OF_NODES: [&str; 4] = ["/api/v1/model", "/api/v1/metric-export", "/api/v1/export", "/apis/"];
+
+/// Whether what this path answers is of one shard's nodes.
+pub fn is_of_nodes(path: &str) -> bool {
+    OF_NODES.iter().any(|root| path.starts_with(root))
+}
+
+async fn name_shard(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let shard = request.app_data::<web::Data<Api>>().and_then(|api| api.settings.shard);
+    let told = shard.filter(|_| is_of_nodes(request.path()));
+    let mut response = next.call(request).await?;
+    if let Some(Ok(value)) = told.map(|shard| HeaderValue::from_str(&shard.to_string())) {
+        response.headers_mut().insert(SHARD, value);
+    }
+    Ok(response)
 }
 
 async fn count(

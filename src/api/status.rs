@@ -4,6 +4,7 @@ use super::Api;
 use super::error::ApiError;
 use super::reply::cluster;
 use crate::messages::{ClusterState, NodeState, SinkState};
+use crate::model::shard::Shard;
 use crate::rollup::rate::NoRate;
 use crate::wire::rfc3339;
 use actix_web::http::header::ContentType;
@@ -15,6 +16,9 @@ use std::collections::BTreeMap;
 #[serde(rename_all = "camelCase")]
 struct Status {
     version: &'static str,
+    /// Which part of every cluster is collected here, as `I/N`; sums of namespaces and clusters are of this part.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shard: Option<String>,
     clusters: Vec<Cluster>,
     sinks: Vec<Sink>,
 }
@@ -29,6 +33,9 @@ struct Cluster {
     discovered: bool,
     nodes_scraped: usize,
     nodes_unusable: usize,
+    /// Nodes that are left to other shards.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nodes_of_other_shards: Option<usize>,
     last_window: Option<String>,
     last_window_age_seconds: Option<f64>,
     nodes_in_last_window: usize,
@@ -76,12 +83,14 @@ pub async fn status(api: web::Data<Api>, request: HttpRequest) -> Result<HttpRes
     if let Some(asked) = cluster(&api, &request)? {
         clusters = clusters.into_iter().skip(usize::from(asked.0)).take(1).collect();
     }
-    let text = encode(&clusters, &nodes, api.sinks.iter().map(|sink| sink.borrow().clone()))
-        .map_err(|_| ApiError::Ended)?;
+    let text =
+        encode(api.settings.shard, &clusters, &nodes, api.sinks.iter().map(|sink| sink.borrow().clone()))
+            .map_err(|_| ApiError::Ended)?;
     Ok(HttpResponse::Ok().content_type(ContentType::json()).body(text))
 }
 
 fn encode(
+    shard: Option<Shard>,
     clusters: &[ClusterState],
     nodes: &[NodeState],
     sinks: impl Iterator<Item = SinkState>,
@@ -94,6 +103,7 @@ fn encode(
         discovered: cluster.discovered,
         nodes_scraped: cluster.scraped,
         nodes_unusable: cluster.unusable,
+        nodes_of_other_shards: shard.map(|_| cluster.of_other_shards),
         last_window: cluster.last_window.map(|window| rfc3339::format(window.end())),
         last_window_age_seconds: cluster.age.map(|age| age.as_secs_f64()),
         nodes_in_last_window: cluster.answered,
@@ -102,7 +112,8 @@ fn encode(
     });
     let version = env!("CARGO_PKG_VERSION");
     let (clusters, sinks) = (clusters.collect(), sinks.map(sink).collect());
-    serde_json::to_string_pretty(&Status { version, clusters, sinks })
+    let shard = shard.map(|shard| shard.to_string());
+    serde_json::to_string_pretty(&Status { version, shard, clusters, sinks })
 }
 
 fn sink(state: SinkState) -> Sink {

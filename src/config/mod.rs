@@ -11,6 +11,7 @@ pub mod tls;
 pub mod uri;
 
 use crate::model::label_copier::LabelCopier;
+use crate::model::shard::{BadShard, Shard};
 use crate::model::time::{BadResolution, Resolution};
 use cli::Typed;
 use layers::Layers;
@@ -35,6 +36,8 @@ pub struct Config {
     pub resolution: Resolution,
     /// How long points are kept.
     pub retention: Duration,
+    /// Which part of every cluster is collected; None for the whole.
+    pub shard: Option<Shard>,
     /// Whether no more is kept than the sums of a window need.
     pub disable_metric_sink: bool,
     /// Where the API listens.
@@ -148,6 +151,10 @@ impl Config {
             return Err(layers
                 .bad("retention", "cannot be kept: give at least two resolutions and at most 24h".into()));
         }
+        let shard = match layers.text("shard").as_str() {
+            "" => None,
+            text => Some(text.parse().map_err(|error: BadShard| layers.bad("shard", error.to_string()))?),
+        };
         let shutdown_grace = layers.duration("shutdown_grace")?;
         if shutdown_grace.is_zero() || shutdown_grace > Duration::from_secs(600) {
             return Err(layers.bad("shutdown_grace", "is out of range: give 1ms to 10m".into()));
@@ -174,6 +181,8 @@ impl Config {
             historical_source: layers.uri("historical_source", environment)?,
             resolution,
             retention,
+            // One of one is the whole.
+            shard: shard.filter(|shard: &Shard| shard.is_partial()),
             listen: SocketAddr::new(address, port),
             log_level: layers.log_level(typed)?,
             max_procs,

@@ -68,6 +68,15 @@ pub const SETTINGS: &[Setting] = &[
         about: "How long every point is kept: at least two resolutions, at most 24h",
     },
     Setting {
+        name: "shard",
+        aliases: &[],
+        placeholder: "I/N",
+        default: "",
+        repeatable: false,
+        switch: false,
+        about: "Collect part I of N of every cluster's nodes, I from 1; empty collects all",
+    },
+    Setting {
         name: "port",
         aliases: &["heapster_port"],
         placeholder: "PORT",

@@ -10,6 +10,8 @@ pub mod pods;
 pub mod pool;
 pub mod report;
 pub mod selector;
+pub mod shard;
+pub mod share;
 pub mod time;
 pub mod unusable;
 pub mod usage;

@@ -3,14 +3,20 @@
 
 use super::block::{Block, Rows};
 use super::history::{Form, Ring};
+use super::homes::Homes;
 use super::schedule::Schedule;
 use super::sum::NamespaceSums;
 use crate::model::entity::{Entity, Name};
 use crate::model::time::{Timestamp, Window};
 use crate::model::{Map, Set};
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// How many nodes, and how many pods to forget, one sweep looks at most at: it holds the aggregator's thread.
+const SWEPT_NODES: usize = 256;
+const SWEPT_PODS: usize = 1_000;
 
 /// The points of one window, all of one cluster: what sinks are given.
 #[derive(Debug)]
@@ -53,6 +59,8 @@ pub struct Held {
     pub bytes: usize,
     /// Entities that have a point, labelled parts not counted.
     pub entities: usize,
+    /// Pods that can be asked for.
+    pub pods: usize,
     /// Answers that came after their window was closed: kept, but in no sum.
     pub late: u64,
 }
@@ -64,13 +72,15 @@ pub struct Cluster {
     schedule: Schedule,
     retention: Duration,
     nodes: BTreeMap<Name, Node>,
-    pods: BTreeMap<Name, BTreeMap<Name, Vec<Name>>>,
+    homes: Homes,
     sums: Ring,
     expected: Map<Name, i64>,
     open: BTreeMap<i64, Open>,
     next_to_close: Option<i64>,
     /// Until when the first window waits for the first scrapes, which begin at any moment of a window.
     first_until: Timestamp,
+    /// The node that was swept last.
+    swept: Option<Name>,
     /// Answers that came after their window was closed.
     late: u64,
 }
@@ -83,12 +93,13 @@ impl Cluster {
             schedule,
             retention,
             nodes: BTreeMap::new(),
-            pods: BTreeMap::new(),
+            homes: Homes::default(),
             sums: Ring::default(),
             expected: Map::default(),
             open: BTreeMap::new(),
             next_to_close: None,
             first_until: Timestamp::default(),
+            swept: None,
             late: 0,
         }
     }
@@ -117,7 +128,7 @@ impl Cluster {
         self.expected.len()
     }
 
-    /// Takes in a node's answer, which came at `uptime`.
+    /// Takes in a node's answer, which came at `uptime`, and drops what of the node is past its retention.
     pub fn took(&mut self, node: &Name, block: Arc<Block>, sums: Arc<NamespaceSums>, uptime: Duration) {
         let window = block.window.index();
         self.rewind(window);
@@ -134,14 +145,12 @@ impl Cluster {
         let rows = &block.layout.rows;
         if !entry.ring.latest().is_some_and(|latest| Arc::ptr_eq(&latest.layout.rows, rows)) {
             for (namespace, pod) in pods_of(rows) {
-                let homes = self.pods.entry(namespace.clone()).or_default().entry(pod.clone()).or_default();
-                if !homes.contains(node) {
-                    homes.push(node.clone());
-                }
+                self.homes.add(namespace, pod, node);
             }
         }
         entry.last_sums = Some((window, sums));
         entry.ring.push(block, uptime);
+        self.prune(node, uptime);
     }
 
     /// Takes in that a node did not answer for a window.
@@ -163,7 +172,8 @@ impl Cluster {
         }
     }
 
-    /// Closes the windows for which every node has answered or the time is up, and drops what is past its retention.
+    /// Closes the windows for which every node has answered or the time is up, and sweeps on: what is past its retention
+    /// of nodes that answer no more is dropped piece by piece.
     pub fn close_due(&mut self, now: Timestamp, uptime: Duration) -> Vec<Batch> {
         let mut batches = Vec::new();
         let last_ended = self.schedule.resolution().last_ended(now);
@@ -179,9 +189,7 @@ impl Cluster {
             batches.push(self.close(window, now, uptime));
             self.next_to_close = Some(window.index() + 1);
         }
-        if !batches.is_empty() {
-            self.prune(uptime);
-        }
+        self.sweep(uptime);
         batches
     }
 
@@ -222,28 +230,51 @@ impl Cluster {
         Batch { cluster: self.name.clone(), window, nodes, sums: block, carried, missing }
     }
 
-    /// Drops what is past its retention, and forgets whoever has no point left.
-    fn prune(&mut self, uptime: Duration) {
+    /// Drops what of the sums and of some nodes is past its retention, and forgets nodes that have no point left.
+    fn sweep(&mut self, uptime: Duration) {
         self.sums.prune(uptime, self.retention);
-        let pods = &mut self.pods;
-        for (name, node) in &mut self.nodes {
-            let dropped = node.ring.prune(uptime, self.retention);
-            let mut gone: Vec<&Arc<Rows>> = dropped.iter().map(|layout| &layout.rows).collect();
-            gone.dedup_by(|a, b| Arc::ptr_eq(a, b));
-            gone.retain(|rows| !node.ring.layouts().any(|kept| Arc::ptr_eq(&kept.rows, rows)));
-            for (namespace, pod) in gone.into_iter().flat_map(|rows| pods_of(rows)) {
-                let entity = Entity::Pod { namespace: namespace.clone(), pod: pod.clone() };
-                if !node.ring.layouts().any(|kept| kept.rows.find(&entity, None).is_some()) {
-                    forget_home(pods, namespace, pod, name);
-                }
+        let from = self.swept.take().map_or(Bound::Unbounded, Bound::Excluded);
+        let next = self.nodes.range::<Name, _>((from, Bound::Unbounded)).map(|(name, _)| name.clone());
+        let some: Vec<Name> = next.take(SWEPT_NODES).collect();
+        let mut pods = 0;
+        for name in some {
+            if pods >= SWEPT_PODS {
+                return;
+            }
+            pods += self.prune(&name, uptime);
+            let is_empty = self.nodes.get(&name).is_some_and(|node| node.ring.is_empty());
+            if is_empty && !self.expected.contains_key(&name) {
+                self.nodes.remove(&name);
+            }
+            self.swept = Some(name);
+        }
+        let last = self.nodes.keys().next_back();
+        if self.swept.as_ref() >= last {
+            self.swept = None;
+        }
+    }
+
+    /// Drops what of a node is past its retention. How many pods lost their last point on it.
+    fn prune(&mut self, name: &Name, uptime: Duration) -> usize {
+        let Some(node) = self.nodes.get_mut(name) else { return 0 };
+        let dropped = node.ring.prune(uptime, self.retention);
+        let mut gone: Vec<&Arc<Rows>> = dropped.iter().map(|layout| &layout.rows).collect();
+        gone.dedup_by(|a, b| Arc::ptr_eq(a, b));
+        gone.retain(|rows| !node.ring.layouts().any(|kept| Arc::ptr_eq(&kept.rows, rows)));
+        let mut pods = 0;
+        for (namespace, pod) in gone.into_iter().flat_map(|rows| pods_of(rows)) {
+            let entity = Entity::Pod { namespace: namespace.clone(), pod: pod.clone() };
+            if !node.ring.layouts().any(|kept| kept.rows.find(&entity, None).is_some()) {
+                self.homes.forget(namespace, pod, name);
+                pods += 1;
             }
         }
-        self.nodes.retain(|name, node| !node.ring.is_empty() || self.expected.contains_key(name));
+        pods
     }
 
     /// What is held and what was counted.
     pub fn held(&self) -> Held {
-        let mut held = Held { late: self.late, ..Held::default() };
+        let mut held = Held { late: self.late, pods: self.homes.len(), ..Held::default() };
         for ring in self.nodes.values().map(|node| &node.ring).chain([&self.sums]) {
             let (blocks, points, bytes) = ring.size();
             held.blocks += blocks;
@@ -272,7 +303,7 @@ impl Cluster {
     }
 
     /// Every node with its ring, sorted by name.
-    pub(super) fn nodes(&self) -> impl Iterator<Item = (&Name, &Ring)> {
+    pub(super) fn nodes(&self) -> impl ExactSizeIterator<Item = (&Name, &Ring)> {
         self.nodes.iter().map(|(name, node)| (name, &node.ring))
     }
 
@@ -282,18 +313,27 @@ impl Cluster {
         namespace: &str,
         pod: &str,
     ) -> impl Iterator<Item = &'c Ring> + use<'c> {
-        let homes = self.pods.get(namespace).and_then(|pods| pods.get(pod));
-        homes.into_iter().flatten().filter_map(|node| self.nodes.get(node)).map(|node| &node.ring)
+        self.homes.of(namespace, pod).filter_map(|node| self.nodes.get(node)).map(|node| &node.ring)
     }
 
     /// Every namespace that has a pod with points.
     pub(super) fn namespaces(&self) -> impl Iterator<Item = &Name> {
-        self.pods.keys()
+        self.homes.namespaces()
     }
 
     /// Every pod of a namespace that has points.
     pub(super) fn pods<'c>(&'c self, namespace: &str) -> impl Iterator<Item = &'c Name> + use<'c> {
-        self.pods.get(namespace).into_iter().flat_map(BTreeMap::keys)
+        self.homes.pods(namespace)
+    }
+
+    /// The nodes that pods of a namespace have points on, again for every pod.
+    pub(super) fn homes_of_all<'c>(&'c self, namespace: &str) -> impl Iterator<Item = &'c Name> + use<'c> {
+        self.homes.of_all(namespace)
+    }
+
+    /// How many pods of a namespace have points.
+    pub(super) fn pods_count(&self, namespace: &str) -> usize {
+        self.homes.pods_of(namespace)
     }
 
     /// The blocks whose entities are listed, newest first.
@@ -313,22 +353,4 @@ fn pods_of(rows: &Rows) -> impl Iterator<Item = (&Name, &Name)> {
         Entity::Pod { namespace, pod } => Some((namespace, pod)),
         _ => None,
     })
-}
-
-fn forget_home(
-    pods: &mut BTreeMap<Name, BTreeMap<Name, Vec<Name>>>,
-    namespace: &Name,
-    pod: &Name,
-    node: &Name,
-) {
-    let Some(of_namespace) = pods.get_mut(namespace) else { return };
-    if let Some(homes) = of_namespace.get_mut(pod) {
-        homes.retain(|home| home != node);
-        if homes.is_empty() {
-            of_namespace.remove(pod);
-        }
-    }
-    if of_namespace.is_empty() {
-        pods.remove(namespace);
-    }
 }

@@ -92,6 +92,23 @@ impl Form {
     }
 }
 
+/// The newest block and the older ones after it, each opened when it is reached and not before: opening costs as much as a
+/// hundred readings.
+pub fn opened<'f>(
+    mut newest: Option<Arc<Block>>,
+    mut older: impl Iterator<Item = &'f Form>,
+) -> impl Iterator<Item = Arc<Block>> {
+    let mut newer: Option<Arc<Block>> = None;
+    std::iter::from_fn(move || {
+        let block = match &newer {
+            None => newest.take()?,
+            Some(newer) => older.next()?.open(newer),
+        };
+        newer = Some(block.clone());
+        Some(block)
+    })
+}
+
 #[derive(Debug)]
 struct Kept {
     form: Form,
@@ -153,9 +170,7 @@ impl Ring {
 
     /// Every block as it came, the newest first.
     pub fn blocks(&self) -> impl Iterator<Item = Arc<Block>> {
-        let mut older = self.forms().skip(1);
-        let newest = self.latest().cloned();
-        std::iter::successors(newest, move |newer| Some(older.next()?.open(newer)))
+        opened(self.latest().cloned(), self.forms().skip(1))
     }
 
     /// The newest block of a window.

@@ -3,8 +3,9 @@
 
 use super::block::{Block, Layout, Rows};
 use super::cluster::Cluster;
-use super::history::{Form, Ring};
+use super::history::{Form, Ring, opened};
 use crate::model::entity::{Entity, Name};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Whose newest points are asked for.
@@ -14,6 +15,8 @@ pub enum Scope {
     All,
     /// Those of one node, given by name or hostname.
     Node(Name),
+    /// Those of the nodes that pods of one namespace have points on.
+    Namespace(Name),
     /// Those of the nodes that one pod is bound to: namespace and pod.
     Pod(Name, Name),
 }
@@ -33,7 +36,7 @@ pub struct Recent {
 pub struct Latest {
     /// One for each node that has any, sorted by name.
     pub nodes: Vec<Recent>,
-    /// The sums; None where there are none yet, or one node or pod was asked for.
+    /// The sums; None where there are none yet, or not everybody was asked for.
     pub sums: Option<Recent>,
 }
 
@@ -45,8 +48,7 @@ impl Recent {
 
     /// Every block, newest first. An older one is opened when it is reached.
     pub fn blocks(&self) -> impl Iterator<Item = Arc<Block>> {
-        let mut older = self.older.iter();
-        std::iter::successors(Some(self.newest.clone()), move |newer| Some(older.next()?.open(newer)))
+        opened(Some(self.newest.clone()), self.older.iter())
     }
 
     /// Whose points the blocks have, newest first.
@@ -67,12 +69,28 @@ impl Latest {
                 nodes: cluster.nodes().filter_map(recent).collect(),
                 sums: Recent::of(cluster, cluster.sums()),
             },
+            Scope::Namespace(namespace) if cluster.pods_count(namespace) < cluster.nodes().len() => {
+                let homes: BTreeSet<&Name> = cluster.homes_of_all(namespace).collect();
+                let own = |name: &&Name| cluster.node(name).and_then(recent);
+                Self { nodes: homes.iter().filter_map(own).collect(), sums: None }
+            }
+            Scope::Namespace(_) => Self { nodes: cluster.nodes().filter_map(recent).collect(), sums: None },
             Scope::Node(node) => {
                 Self { nodes: cluster.node(node).and_then(recent).into_iter().collect(), sums: None }
             }
             Scope::Pod(namespace, pod) => {
-                let nodes = cluster.nodes().filter_map(recent);
-                Self { nodes: nodes.filter(|recent| knows(recent, namespace, pod)).collect(), sums: None }
+                let own =
+                    |ring: &Ring| Recent::of(cluster, ring).filter(|recent| knows(recent, namespace, pod));
+                let mut nodes: Vec<Recent> = cluster.homes(namespace, pod).filter_map(own).collect();
+                if nodes.is_empty() {
+                    // It has no point yet, or none any more.
+                    let knowing = cluster.nodes().filter(|(_, ring)| {
+                        let facts = ring.latest().and_then(|block| block.facts.as_ref());
+                        facts.is_some_and(|facts| facts.pod(namespace, pod).is_some())
+                    });
+                    nodes = knowing.filter_map(recent).collect();
+                }
+                Self { nodes, sums: None }
             }
         }
     }

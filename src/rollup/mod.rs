@@ -6,6 +6,7 @@ mod chosen;
 pub mod cluster;
 pub mod ended;
 pub mod history;
+mod homes;
 pub mod latest;
 pub mod node;
 pub mod oddity;

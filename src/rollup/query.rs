@@ -1,5 +1,6 @@
 //! Questions about the history and their answers, as values. How they are asked over HTTP is left to `api`.
 
+use super::block::Rows;
 use super::cluster::Cluster;
 use super::history::{Points, Ring, SeriesKey, Span};
 use super::latest::{Latest, Scope};
@@ -7,6 +8,7 @@ use crate::model::entity::{Entity, Labels, Name};
 use crate::model::metric::Value;
 use crate::model::time::Timestamp;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// What can be asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +46,26 @@ pub enum Answer {
     Several(Vec<Vec<(Timestamp, Value)>>),
     /// The newest blocks of each cluster, to be read by whoever asked.
     Latest(Vec<Latest>),
+    /// The pods of a large namespace, to be listed by whoever asked: [`Answer::settled`].
+    Pods(Name, Vec<Arc<Rows>>),
+}
+
+/// How many pods are listed at once; more would hold up everybody else's questions.
+const LISTED_AT_ONCE: usize = 2_000;
+
+impl Answer {
+    /// Does what is left to whoever asked: a long list becomes names.
+    pub fn settled(self) -> Self {
+        let Self::Pods(namespace, rows) = self else { return self };
+        let pods = rows.iter().flat_map(|rows| rows.entities()).filter_map(|entity| match entity {
+            Entity::Pod { namespace: of, pod } if *of == namespace => Some(&**pod),
+            _ => None,
+        });
+        let mut pods: Vec<&str> = pods.collect();
+        pods.sort_unstable();
+        pods.dedup();
+        Self::Names(pods.into_iter().map(str::to_owned).collect())
+    }
 }
 
 /// Answers a question from these clusters. What several of them hold under one key is told of the first that has it,
@@ -64,6 +86,20 @@ pub fn answer(clusters: &[&Cluster], query: &Query) -> Answer {
                 rings_of(cluster, &entity).for_each(|ring| ring.names(&entity, None, &mut names));
             }
             Answer::Names(names.into_iter().collect())
+        }
+        Query::Pods(namespace)
+            if clusters.iter().map(|cluster| cluster.pods_count(namespace)).sum::<usize>()
+                > LISTED_AT_ONCE =>
+        {
+            let rings =
+                clusters.iter().flat_map(|cluster| cluster.nodes().map(move |(_, ring)| (cluster, ring)));
+            let mut rows: Vec<Arc<Rows>> = Vec::new();
+            for form in rings.flat_map(|(cluster, ring)| cluster.recent(ring)) {
+                if !rows.last().is_some_and(|last| Arc::ptr_eq(last, &form.layout().rows)) {
+                    rows.push(form.layout().rows.clone());
+                }
+            }
+            Answer::Pods(namespace.clone(), rows)
         }
         list => {
             let names: BTreeSet<String> = clusters.iter().flat_map(|cluster| listed(cluster, list)).collect();

@@ -60,7 +60,7 @@ impl Sums {
 
 /// Sums by namespace: what one node adds, or what all of them add up to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct NamespaceSums(BTreeMap<Name, Sums>);
+pub struct NamespaceSums(BTreeMap<Name, Box<Sums>>);
 
 impl NamespaceSums {
     /// The sums of a namespace, there from now on.

@@ -11,6 +11,9 @@ use crate::model::time::Timestamp;
 use crate::model::usage::{Measured, NodeUsage, PodUsage, Usage};
 use std::sync::Arc;
 
+/// So many pods of a block are read value by value: opening its columns costs as much as reading some dozen values.
+const ONE_BY_ONE: usize = 3;
+
 /// A block with the columns that are read for every container opened; others are read one value at a time.
 struct Open<'b> {
     block: &'b Block,
@@ -110,11 +113,17 @@ pub fn pods(clusters: &[Latest], namespace: Option<&str>, selector: &Selector) -
         let mut of_cluster = Vec::new();
         for recent in &latest.nodes {
             let Some(facts) = &recent.newest.facts else { continue };
-            let newest = Open::whole(&recent.newest);
             let wanted = facts.pods.iter().filter(|pod| {
                 namespace.is_none_or(|namespace| *pod.namespace == *namespace) && takes(selector, &pod.labels)
             });
-            of_cluster.extend(wanted.filter_map(|pod| newest.pod(pod).or_else(|| older(recent, pod))));
+            let wanted: Vec<&Arc<PodFacts>> = wanted.collect();
+            let newest = match wanted.len() {
+                0 => continue,
+                1..=ONE_BY_ONE => Open::shut(&recent.newest),
+                _ => Open::whole(&recent.newest),
+            };
+            let usage = |pod: &&Arc<PodFacts>| newest.pod(pod).or_else(|| older(recent, pod));
+            of_cluster.extend(wanted.iter().filter_map(usage));
         }
         // A pod that moved is told where it was seen last.
         of_cluster.sort_by_key(|pod: &PodUsage| std::cmp::Reverse(pod.measured.window.end()));

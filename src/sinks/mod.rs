@@ -15,6 +15,7 @@ use crate::config::nearest::nearest;
 use crate::config::options::{OptionLine, describe};
 use crate::config::uri::{Uri, UriError};
 use crate::model::label_copier::LabelCopier;
+use crate::model::shard::Shard;
 use crate::rollup::points::{Numbered, Takes, public};
 use crate::rollup::queue::Reason;
 use futures_util::future::LocalBoxFuture;
@@ -163,6 +164,8 @@ pub struct Surroundings {
     pub within: Duration,
     /// Whether several clusters are collected, so that points must say of which they are.
     pub several_clusters: bool,
+    /// Which part of the clusters is collected, so that sums must say of which they are.
+    pub shard: Option<Shard>,
 }
 
 /// Makes a sink on the thread that it will run on.

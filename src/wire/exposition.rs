@@ -3,10 +3,11 @@
 
 use super::chunks::gathered;
 use super::prometheus_names::{
-    Family, Label, Level, Type, apart, kinds_of_parts, labels, levels, own_label, takes, value,
+    Family, Label, Level, Type, Whose, apart, kinds_of_parts, labels, levels, own_label, takes, value,
 };
 use crate::model::entity::Name;
 use crate::model::metric::{Metric, MetricKey};
+use crate::model::shard::Shard;
 use crate::model::time::{NANOS_PER_SECOND, Timestamp};
 use crate::rollup::block::{Block, Row};
 use crate::rollup::latest::Latest;
@@ -72,6 +73,8 @@ pub struct Asked {
     pub timestamps: bool,
     /// Whether each counter of OpenMetrics says when it began: Prometheus keeps a series for each then.
     pub created: bool,
+    /// Which part of the clusters is collected: then sums say so.
+    pub shard: Option<Shard>,
 }
 
 /// The newest block of each node and of the sums of one cluster, with the cluster's label.
@@ -186,6 +189,8 @@ fn samples(text: &mut String, name: &str, wanted: &Wanted, newest: &Newest, aske
     if rows.is_empty() {
         return;
     }
+    let shard = asked.shard.map(|shard| shard.to_string());
+    let whose = Whose { cluster: cluster.as_deref(), shard: shard.as_deref() };
     let stamp = if asked.timestamps { stamp(block.window.end(), asked.format) } else { String::new() };
     let created = asked.created && asked.format == Format::OpenMetrics && wanted.family.kind == Type::Counter;
     let starts = if created { block.column(Metric::StartTime) } else { None };
@@ -199,7 +204,7 @@ fn samples(text: &mut String, name: &str, wanted: &Wanted, newest: &Newest, aske
             if apart(key, part) != wanted.apart {
                 continue;
             }
-            let mut labels = labels(cluster.as_deref(), entity, part, block.facts.as_deref());
+            let mut labels = labels(whose, entity, part, block.facts.as_deref());
             labels.extend(own_label(key));
             let from = text.len();
             text.push_str(name);

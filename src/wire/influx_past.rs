@@ -10,6 +10,7 @@ use crate::model::metric::{Form, MetricKey, Value, to_u64};
 use crate::model::past::{
     Aggregation, Bucket, Series, Sought, Subject, Wanted, labels_of_parts, metric_named, number,
 };
+use crate::model::shard;
 use crate::model::time::Timestamp;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, Visitor};
@@ -23,6 +24,8 @@ pub struct Layout {
     pub with_fields: bool,
     /// The tag `cluster_name` of every point.
     pub cluster_name: String,
+    /// The tag `shard` of sums; empty for those of the whole cluster.
+    pub shard: String,
     /// The retention policy that is read; None for the database's own default.
     pub policy: Option<String>,
 }
@@ -159,7 +162,9 @@ impl Layout {
 
     fn of(&self, kind: &str, also: &[(&str, &str)]) -> String {
         let own = [("type", kind), ("cluster_name", &*self.cluster_name)];
-        let all = own.iter().chain(also).map(|(tag, value)| equal(tag, value));
+        // One shard's sums are not another's, nor the whole.
+        let shard = matches!(kind, "cluster" | "ns").then_some((shard::LABEL, &*self.shard));
+        let all = own.iter().chain(&shard).chain(also).map(|(tag, value)| equal(tag, value));
         all.collect::<Vec<_>>().join(" AND ")
     }
 }

@@ -10,6 +10,7 @@ use crate::model::entity::{Entity, Labels};
 use crate::model::inventory::NodeInventory;
 use crate::model::label_copier::LabelCopier;
 use crate::model::metric::Value;
+use crate::model::shard;
 use crate::model::time::Timestamp;
 use std::borrow::Cow;
 use std::io::Write;
@@ -21,9 +22,11 @@ const OF_TAGS: &[char] = &[',', '=', ' '];
 /// What ends a measurement unless it is escaped.
 const OF_MEASUREMENTS: &[char] = &[',', ' '];
 
-/// The tags of an entity, or of a labelled part of it, sorted, each with a comma before it; `pod_id` if that is wanted.
+/// The tags of an entity, or of a labelled part of it, sorted, each with a comma before it; `pod_id` if that is wanted. What
+/// is summed up by one shard of several has its tag.
 pub fn tags(
     cluster_name: &str,
+    shard: Option<&str>,
     entity: &Entity,
     part: Option<&Labels>,
     facts: Option<&NodeInventory>,
@@ -36,6 +39,7 @@ pub fn tags(
     tags.retain(|(label, _)| !NO_TAGS.contains(label) || pod_id && *label == "pod_id");
     tags.extend(part.into_iter().flat_map(Labels::iter));
     tags.push(("cluster_name", cluster_name));
+    tags.extend(shard::label(shard, entity));
     tags.retain(|(_, value)| !value.is_empty());
     tags.sort_unstable();
     let mut text = String::with_capacity(256);

@@ -10,6 +10,7 @@ use crate::model::inventory::NodeInventory;
 use crate::model::metric::{
     self, Form, Kind, Labelled, Levels, Metric, MetricKey, Unit, Value, to_f64, to_u64,
 };
+use crate::model::shard;
 
 /// A level: whose series are in one family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -273,15 +274,25 @@ const fn in_base(key: &MetricKey) -> u64 {
 /// A label and its value.
 pub type Label<'a> = (&'a str, &'a str);
 
+/// Whose points are told.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Whose<'a> {
+    /// The label `cluster`.
+    pub cluster: Option<&'a str>,
+    /// The label `shard` of sums.
+    pub shard: Option<&'a str>,
+}
+
 /// The labels of an entity, or of a labelled part of it, sorted. Without empty ones, which Prometheus takes for none.
 pub fn labels<'a>(
-    cluster: Option<&'a str>,
+    whose: Whose<'a>,
     entity: &'a Entity,
     part: Option<&'a Labels>,
     facts: Option<&'a NodeInventory>,
 ) -> Vec<Label<'a>> {
     let mut labels: Vec<Label<'a>> = Vec::with_capacity(8);
-    labels.extend(cluster.map(|cluster| ("cluster", cluster)));
+    labels.extend(whose.cluster.map(|cluster| ("cluster", cluster)));
+    labels.extend(shard::label(whose.shard, entity));
     let node = facts.map(|facts| ("node", &*facts.node.name));
     match entity {
         Entity::Cluster => {}

@@ -8,6 +8,7 @@ use super::prometheus_names::{Family, Level, in_own_unit, own_label, part_label,
 use crate::model::entity::{Entity, Labels};
 use crate::model::metric::{Metric, MetricKey, Value, to_u64};
 use crate::model::past::{Aggregation, Subject, labels_of_parts};
+use crate::model::shard;
 use crate::model::time::{NANOS_PER_SECOND, Timestamp};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,13 +39,29 @@ pub fn seconds(millis: i64) -> String {
     format!("{}.{:03}", millis.div_euclid(1_000), millis.rem_euclid(1_000))
 }
 
+/// What series say of where they are from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Own<'a> {
+    /// The label `cluster`; None for any.
+    pub cluster: Option<&'a str>,
+    /// The label `shard` of sums; empty for those of the whole cluster.
+    pub shard: &'a str,
+}
+
+impl<'a> Own<'a> {
+    /// One shard's sums are not another's, nor the whole.
+    fn shard_of(self, level: Level) -> Option<&'a str> {
+        matches!(level, Level::Cluster | Level::Namespace).then_some(self.shard)
+    }
+}
+
 /// One metric of some of one level, as a selector of series.
 ///
 /// They differ in the pod's name, or its uid, alone.
-pub fn selector(cluster: Option<&str>, of: &[&Subject], key: &MetricKey, labels: Option<&Labels>) -> String {
+pub fn selector(own: Own<'_>, of: &[&Subject], key: &MetricKey, labels: Option<&Labels>) -> String {
     let level = of.first().map_or(Level::Cluster, |subject| level(subject));
     let family = Family::new(key, level, set_apart(labels));
-    let mut matchers = whom(cluster, of);
+    let mut matchers = whom(own, of);
     let given = |label: &str| labels.is_some_and(|labels| labels.get(label).is_some());
     for (label, value) in labels.into_iter().flat_map(|labels| labels.iter()) {
         matchers.push(equal(part_label(label), value));
@@ -56,17 +73,18 @@ pub fn selector(cluster: Option<&str>, of: &[&Subject], key: &MetricKey, labels:
 }
 
 /// Every series of those of a level who have these labels.
-pub fn listed(cluster: Option<&str>, level: Level, also: &[(&str, &str)]) -> String {
-    let cluster = cluster.map(|cluster| ("cluster", cluster));
-    let also = cluster.iter().chain(also).map(|(label, value)| equal(label, value));
+pub fn listed(own: Own<'_>, level: Level, also: &[(&str, &str)]) -> String {
+    let cluster = own.cluster.map(|cluster| ("cluster", cluster));
+    let shard = own.shard_of(level).map(|shard| (shard::LABEL, shard));
+    let also = cluster.iter().chain(&shard).chain(also).map(|(label, value)| equal(label, value));
     let all: Vec<String> = std::iter::once(of_level(level)).chain(also).collect();
     format!("{{{}}}", all.join(","))
 }
 
 /// Every series of an entity as a whole.
-pub fn all_of(cluster: Option<&str>, entity: &Entity) -> String {
+pub fn all_of(own: Own<'_>, entity: &Entity) -> String {
     let parts = ["device", "interface", "accelerator_id"].map(|label| equal(label, ""));
-    let whom = whom(cluster, &[&Subject::Entity(entity.clone())]);
+    let whom = whom(own, &[&Subject::Entity(entity.clone())]);
     let all: Vec<String> = std::iter::once(of_level(Level::of(entity))).chain(whom).chain(parts).collect();
     format!("{{{}}}", all.join(","))
 }
@@ -107,9 +125,11 @@ fn level(subject: &Subject) -> Level {
 }
 
 /// Matchers of some who differ in the pod's name, or its uid, alone.
-fn whom(cluster: Option<&str>, of: &[&Subject]) -> Vec<String> {
-    let mut matchers: Vec<String> = cluster.map(|cluster| equal("cluster", cluster)).into_iter().collect();
+fn whom(own: Own<'_>, of: &[&Subject]) -> Vec<String> {
+    let cluster = own.cluster.map(|cluster| equal("cluster", cluster));
+    let mut matchers: Vec<String> = cluster.into_iter().collect();
     let Some(first) = of.first() else { return matchers };
+    matchers.extend(own.shard_of(level(first)).map(|shard| equal(shard::LABEL, shard)));
     match first {
         Subject::PodId(_) => {}
         Subject::ContainerOf { container, .. } => matchers.push(equal("container", container)),

@@ -30,7 +30,7 @@ use heapster::simulator::cluster::Node;
 use heapster::simulator::{Shape, SyntheticCluster, objects, summary};
 use heapster::sinks::Slice;
 use heapster::sinks::influxdb::Lines;
-use heapster::sinks::prometheus::{Cluster, Extras, points as points_of};
+use heapster::sinks::prometheus::{Cluster, Whose, points as points_of};
 use heapster::wire::batch_text;
 use heapster::wire::exposition::{Asked, Format, exposition};
 use heapster::wire::kubelet_summary::{Summary, decode};
@@ -293,6 +293,7 @@ fn encoding(criterion: &mut Criterion) {
         with_fields,
         pod_id: false,
         cluster_name: Some("default".to_owned()),
+        shard: None,
     };
     let say = |what: &str, bytes: usize, largest: usize| {
         let each = bytes as f64 / points as f64;
@@ -307,12 +308,9 @@ fn encoding(criterion: &mut Criterion) {
     let packed: Vec<usize> = slices().map(|slice| gzip(&lines(false).body(&slice).0).len()).collect();
     say("line protocol, compressed", packed.iter().sum(), packed.iter().copied().max().unwrap());
     let known = Rc::new(Numbered::new(batch.clone(), takes));
+    let whose = Whose { cluster: Cluster::None, shard: None, pod_id: false };
     let request = |version, range: std::ops::Range<usize>| {
-        points_of(
-            version,
-            &Extras { cluster: Cluster::None, pod_id: false },
-            &Slice { window: known.clone(), range },
-        )
+        points_of(version, &whose, &Slice { window: known.clone(), range })
     };
     let requests = |version| {
         let all = (0..known.len()).step_by(5_000).map(|start| start..known.len().min(start + 5_000));
@@ -328,7 +326,13 @@ fn encoding(criterion: &mut Criterion) {
         nodes: batch.nodes.iter().map(|block| Recent { newest: block.clone(), older: Vec::new() }).collect(),
         sums: batch.sums.iter().map(|block| Recent { newest: block.clone(), older: Vec::new() }).next(),
     };
-    let asked = Asked { format: Format::Text, levels: Level::ALL.to_vec(), timestamps: true, created: false };
+    let asked = Asked {
+        format: Format::Text,
+        levels: Level::ALL.to_vec(),
+        timestamps: true,
+        created: false,
+        shard: None,
+    };
     let scrape = || exposition(vec![(None, latest())], asked.clone()).map(|piece| black_box(piece).len());
     say("a scrape", scrape().sum(), scrape().max().unwrap());
     let stored = write(&batch);

@@ -160,6 +160,7 @@ async fn the_aggregator_closes_a_window_without_the_node_that_is_silent() {
         unusable: Vec::new(),
         pods: 1,
         namespaces: 1,
+        of_other_shards: 0,
         uid: None,
     };
     aggregator.send(changed).await.unwrap();

@@ -212,7 +212,8 @@ fn paths_that_are_mentioned_are_there() {
 }
 
 /// Flags in the README that are those of other programs.
-const OTHER_FLAGS: &[&str] = &["release", "raw", "cacert", "cert", "key", "web"];
+const OTHER_FLAGS: &[&str] =
+    &["release", "raw", "cacert", "cert", "key", "web", "bench", "quick", "handlings", "churn"];
 
 #[test]
 fn flags_that_are_mentioned_are_there() {

@@ -47,6 +47,7 @@ impl Watched {
                 clock: clock.clone(),
                 within: Duration::from_secs(20),
                 several_clusters: false,
+                shard: None,
             });
             Exporter::new(Setup {
                 name: built.name,
@@ -107,6 +108,7 @@ pub fn lines(windows: std::ops::Range<i64>) -> BTreeSet<String> {
         with_fields: false,
         pod_id: false,
         cluster_name: Some("default".to_owned()),
+        shard: None,
     };
     let each = windows.flat_map(|n| {
         let batch = Arc::new(batch(n, &[("a", &[1, 2, 3]), ("b", &[4, 5])]));

@@ -43,7 +43,7 @@ fn latest(names: [&str; 4]) -> Latest {
 }
 
 fn asked(format: Format) -> Asked {
-    Asked { format, levels: Level::ALL.to_vec(), timestamps: true, created: false }
+    Asked { format, levels: Level::ALL.to_vec(), timestamps: true, created: false, shard: None }
 }
 
 fn text(cluster: Option<&str>, names: [&str; 4], asked: Asked) -> String {

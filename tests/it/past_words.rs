@@ -21,7 +21,12 @@ fn wanted(of: &[Entity], metric: &str, labels: Option<Labels>) -> Wanted {
 }
 
 fn layout(with_fields: bool, policy: Option<&str>) -> Layout {
-    Layout { with_fields, cluster_name: "prod".to_owned(), policy: policy.map(str::to_owned) }
+    Layout {
+        with_fields,
+        cluster_name: "prod".to_owned(),
+        shard: String::new(),
+        policy: policy.map(str::to_owned),
+    }
 }
 
 const TIME: &str = "time >= 1795288800000000000 AND time <= 1795288860000000000";
@@ -38,7 +43,8 @@ fn influxql_asks_for_one_series_and_no_more() {
     assert_eq!(asked, format!("{}; {}", of("n1"), of("n2")));
     let root = Labels::new([("resource_id", "/")]);
     let asked = layout(true, Some("p")).points(&wanted(&[Entity::Cluster], "filesystem/usage", Some(root)));
-    let of = "\"type\" = 'cluster' AND \"cluster_name\" = 'prod' AND \"resource_id\" = '/'";
+    let of =
+        "\"type\" = 'cluster' AND \"cluster_name\" = 'prod' AND \"shard\" = '' AND \"resource_id\" = '/'";
     assert_eq!(asked, format!("SELECT \"usage\" FROM \"p\".\"filesystem\" WHERE {of} AND {TIME}"));
     // Whoever is asked for as a whole is not asked for in parts.
     let asked = layout(false, None).points(&wanted(&[of_namespace("a")], "filesystem/usage", None));
@@ -61,13 +67,14 @@ fn influxql_asks_for_one_series_and_no_more() {
 
 #[test]
 fn promql_asks_for_one_metric_of_a_level() {
-    let of = |of: &[Subject], name: &str, labels: Option<&Labels>, cluster| {
-        promql::selector(cluster, &of.iter().collect::<Vec<_>>(), &metric_named(name).unwrap(), labels)
+    let of = |of: &[Subject], name: &str, labels: Option<&Labels>, cluster: Option<&str>| {
+        let own = promql::Own { cluster, shard: "" };
+        promql::selector(own, &of.iter().collect::<Vec<_>>(), &metric_named(name).unwrap(), labels)
     };
     let entity = |entity: Entity| vec![Subject::Entity(entity)];
     assert_eq!(
         of(&entity(Entity::Cluster), "cpu/usage_rate", None, None),
-        "heapster_cluster_cpu_usage_cores{}"
+        "heapster_cluster_cpu_usage_cores{shard=\"\"}"
     );
     assert_eq!(
         of(&entity(of_container("a", "b", "c")), "cpu/usage", None, Some("east")),
@@ -78,6 +85,14 @@ fn promql_asks_for_one_metric_of_a_level() {
         of(&pods, "memory/usage", None, None),
         "heapster_pod_memory_usage_bytes{namespace=\"a\",pod=~\"x\\\\.1|y-2\"}"
     );
+    // Of several shards each has its own sums.
+    let own = promql::Own { cluster: None, shard: "2/3" };
+    let (sum, pod) = (Subject::Entity(of_namespace("a")), Subject::Entity(of_pod("a", "b")));
+    let asked = |subject: &Subject| {
+        promql::selector(own, &[subject], &metric_named("memory/usage").unwrap(), None)
+            .contains("shard=\"2/3\"")
+    };
+    assert_eq!((asked(&sum), asked(&pod)), (true, false));
     let uids = [Subject::PodId("u".into())];
     assert_eq!(of(&uids, "uptime", None, None), "heapster_pod_uptime_seconds{uid=\"u\"}");
     let root = Labels::new([("resource_id", "/")]);
@@ -148,8 +163,8 @@ proptest! {
                 skeleton(&layout.points(&wanted)),
                 skeleton(&layout.buckets(&wanted, &[Aggregation::Count], None)),
                 skeleton(&layout.containers("x", metric)),
-                skeleton(&promql::listed(Some(metric), Level::Pod, &[("namespace", metric)])),
-                skeleton(&promql::selector(Some(metric), &[subject, subject], &key, None)),
+                skeleton(&promql::listed(promql::Own { cluster: Some(metric), shard: "" }, Level::Pod, &[("namespace", metric)])),
+                skeleton(&promql::selector(promql::Own { cluster: Some(metric), shard: metric }, &[subject, subject], &key, None)),
             )
         };
         let custom = format!("custom/{b}");

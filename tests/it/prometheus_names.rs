@@ -6,7 +6,7 @@ use heapster::model::entity::{Entity, Labels};
 use heapster::model::metric::{Kind, Labelled, Metric, MetricKey};
 use heapster::telemetry::Telemetry;
 use heapster::wire::prometheus_names::{
-    Family, Level, Type, apart, kinds_of_parts, labels, levels, own_label, part_label, takes, value,
+    Family, Level, Type, Whose, apart, kinds_of_parts, labels, levels, own_label, part_label, takes, value,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -141,9 +141,9 @@ fn labels_tell_entities_apart_and_are_sorted() {
     for (entity, level) in entities.iter().zip(Level::ALL) {
         assert_eq!(Level::of(entity), level);
         let own: Vec<&str> =
-            labels(None, entity, None, Some(&facts)).iter().map(|(label, _)| *label).collect();
+            labels(Whose::default(), entity, None, Some(&facts)).iter().map(|(label, _)| *label).collect();
         assert_eq!(own, level.labels(), "{entity}");
-        let all = labels(Some("east"), entity, Some(&part), Some(&facts));
+        let all = labels(Whose { cluster: Some("east"), shard: None }, entity, Some(&part), Some(&facts));
         assert!(all.is_sorted() && all.contains(&("device", "/")) && all.contains(&("cluster", "east")));
         assert!(all.iter().all(|(_, value)| !value.is_empty()), "an empty label is none");
     }

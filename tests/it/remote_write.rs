@@ -7,7 +7,7 @@ use heapster::model::report::Subject;
 use heapster::model::time::Timestamp;
 use heapster::rollup::cluster::Batch;
 use heapster::rollup::ended::Followed;
-use heapster::wire::prometheus_names::{Family, Level, apart, labels};
+use heapster::wire::prometheus_names::{Family, Level, Whose, apart, labels};
 use heapster::wire::remote_write::messages::{one, two};
 use heapster::wire::remote_write::{STALE, Sample, Version, Writer};
 use proptest::prelude::*;
@@ -185,7 +185,11 @@ fn ended(followed: &Followed, batch: &Batch) -> BTreeSet<String> {
         let of = |(row, key): &(usize, MetricKey)| {
             let (entity, part) = ended.layout.rows.key(*row).unwrap();
             let family = Family::new(key, Level::of(entity), apart(key, part));
-            format!("{} {:?}", family.series(), labels(None, entity, part, ended.facts.as_deref()))
+            format!(
+                "{} {:?}",
+                family.series(),
+                labels(Whose::default(), entity, part, ended.facts.as_deref())
+            )
         };
         ended.series.iter().map(of).collect::<Vec<_>>()
     });

@@ -104,6 +104,7 @@ impl Player {
                 stale_after: Duration::from_secs(180),
                 disable_export: false,
                 labels: LabelCopier::default(),
+                shard: None,
                 sinks: Vec::new(),
             },
             Clock::starting_at(ANSWERED),
@@ -174,8 +175,15 @@ impl Player {
         let names: Vec<Name> = self.inventory.nodes().map(|node| node.name.clone()).collect();
         let scraped = names.iter().filter(|node| usable(node).is_ok()).cloned().collect();
         let unusable = names.iter().filter_map(|node| Some((node.clone(), usable(node).err()?))).collect();
-        let changed =
-            InventoryChanged { cluster: ClusterId(0), scraped, unusable, pods, namespaces, uid: None };
+        let changed = InventoryChanged {
+            cluster: ClusterId(0),
+            scraped,
+            unusable,
+            pods,
+            namespaces,
+            of_other_shards: 0,
+            uid: None,
+        };
         self.aggregator.send(changed).await.unwrap();
     }
 

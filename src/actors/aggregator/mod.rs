@@ -1,6 +1,7 @@
 //! The aggregator: takes in what scrapers bring, closes windows, sends them to the sinks, answers questions. Every
 //! decision is [`Rollup`]'s.
 
+mod handling;
 mod nodes;
 
 use crate::clock::Clock;
@@ -13,6 +14,7 @@ use crate::rollup::Rollup;
 use crate::rollup::cluster::Batch;
 use crate::telemetry::{Telemetry, gauge};
 use actix::prelude::*;
+use handling::{Handling, Message as Held};
 use nodes::Nodes;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +30,7 @@ struct Standing {
     discovered: bool,
     undiscovered: Option<String>,
     unusable: usize,
+    of_other_shards: usize,
     answered: usize,
     last: Option<(Window, Duration)>,
     uid: Option<Name>,
@@ -41,6 +44,7 @@ pub struct Aggregator {
     names: Vec<Name>,
     standing: Vec<Standing>,
     nodes: Nodes,
+    handling: Handling,
     exporters: Vec<(String, Recipient<Export>)>,
     clock: Clock,
     telemetry: Telemetry,
@@ -60,7 +64,8 @@ impl Aggregator {
         telemetry: Telemetry,
     ) -> Self {
         let standing = vec![Standing::default(); names.len()];
-        Self { rollup, names, standing, nodes: Nodes::default(), exporters, clock, telemetry }
+        let handling = Handling::new(clock.clone(), &telemetry);
+        Self { rollup, names, standing, nodes: Nodes::default(), handling, exporters, clock, telemetry }
     }
 
     /// Finds out whether a cluster is collected under another name already: its points would be there twice.
@@ -78,10 +83,14 @@ impl Aggregator {
         }
     }
 
-    fn close_due(&mut self) {
-        for batch in self.rollup.close_due(self.clock.now(), self.clock.uptime()) {
+    /// Whether any window was closed.
+    fn close_due(&mut self) -> bool {
+        let batches = self.rollup.close_due(self.clock.now(), self.clock.uptime());
+        let any = !batches.is_empty();
+        for batch in batches {
             self.closed(Arc::new(batch));
         }
+        any
     }
 
     fn closed(&mut self, batch: Arc<Batch>) {
@@ -127,11 +136,13 @@ impl Handler<Look> for Aggregator {
     type Result = ();
 
     fn handle(&mut self, look: Look, context: &mut Context<Self>) {
+        let began = self.handling.begin();
         if let Some(step) = self.clock.follow() {
             self.telemetry.clock_steps.inc();
             log::warn!("the machine's clock stepped by {} ms; following it", step / 1_000_000);
         }
-        self.close_due();
+        let closed = self.close_due();
+        self.handling.done(if closed { Held::Closing } else { Held::Look }, began);
         context.notify_later(look, LOOK);
     }
 }
@@ -140,17 +151,20 @@ impl Handler<InventoryChanged> for Aggregator {
     type Result = ();
 
     fn handle(&mut self, changed: InventoryChanged, _: &mut Context<Self>) {
+        let began = self.handling.begin();
         let now = self.clock.now();
         if let Some(standing) = self.standing.get_mut(usize::from(changed.cluster.0)) {
             standing.discovered = true;
             standing.undiscovered = None;
             standing.unusable = changed.unusable.len();
+            standing.of_other_shards = changed.of_other_shards;
         }
         self.compare(usize::from(changed.cluster.0), changed.uid);
         if let Some(name) = self.names.get(usize::from(changed.cluster.0)) {
             self.nodes.expect(changed.cluster, name, &changed.scraped, &changed.unusable);
         }
         self.rollup.expect(changed.cluster, changed.scraped, now);
+        self.handling.done(Held::Inventory, began);
     }
 }
 
@@ -169,7 +183,7 @@ impl Handler<Scraped> for Aggregator {
     type Result = ();
 
     fn handle(&mut self, scraped: Scraped, _: &mut Context<Self>) {
-        let began = self.clock.uptime();
+        let began = self.handling.begin();
         let cluster = self.names.get(usize::from(scraped.cluster.0)).cloned().unwrap_or_default();
         self.nodes.scraped(&cluster, &scraped, began);
         let same_as = self.standing.get(usize::from(scraped.cluster.0)).and_then(|standing| standing.same_as);
@@ -189,10 +203,8 @@ impl Handler<Scraped> for Aggregator {
             }
         };
         self.telemetry.scrapes.of([&cluster, outcome]).inc();
-        if self.rollup.all_answered(scraped.cluster, scraped.window) {
-            self.close_due();
-        }
-        self.telemetry.handling.observe(self.clock.uptime().saturating_sub(began));
+        let closed = self.rollup.all_answered(scraped.cluster, scraped.window) && self.close_due();
+        self.handling.done(if closed { Held::Closing } else { Held::Scraped }, began);
     }
 }
 
@@ -200,9 +212,9 @@ impl Handler<Ask> for Aggregator {
     type Result = MessageResult<Ask>;
 
     fn handle(&mut self, ask: Ask, _: &mut Context<Self>) -> Self::Result {
-        let began = self.clock.uptime();
+        let began = self.handling.begin();
         let answer = self.rollup.answer(ask.cluster, &ask.query);
-        self.telemetry.handling.observe(self.clock.uptime().saturating_sub(began));
+        self.handling.done(Held::of(&ask.query), began);
         MessageResult(answer)
     }
 }
@@ -211,7 +223,7 @@ impl Handler<AskState> for Aggregator {
     type Result = MessageResult<AskState>;
 
     fn handle(&mut self, _: AskState, _: &mut Context<Self>) -> Self::Result {
-        let now = self.clock.uptime();
+        let now = self.handling.begin();
         let states =
             self.rollup.held().zip(&self.standing).map(|((name, held, scraped), standing)| ClusterState {
                 name: name.clone(),
@@ -220,12 +232,15 @@ impl Handler<AskState> for Aggregator {
                 undiscovered: standing.undiscovered.clone(),
                 scraped,
                 unusable: standing.unusable,
+                of_other_shards: standing.of_other_shards,
                 answered: standing.answered,
                 last_window: standing.last.map(|(window, _)| window),
                 age: standing.last.map(|(_, at)| now.saturating_sub(at)),
                 held,
             });
-        MessageResult(states.collect())
+        let states = states.collect();
+        self.handling.done(Held::State, now);
+        MessageResult(states)
     }
 }
 
@@ -233,7 +248,9 @@ impl Handler<AskNodes> for Aggregator {
     type Result = MessageResult<AskNodes>;
 
     fn handle(&mut self, _: AskNodes, _: &mut Context<Self>) -> Self::Result {
-        let states: Vec<NodeState> = self.nodes.states(self.clock.uptime());
+        let now = self.handling.begin();
+        let states: Vec<NodeState> = self.nodes.states(now);
+        self.handling.done(Held::State, now);
         MessageResult(states)
     }
 }

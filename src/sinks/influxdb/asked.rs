@@ -30,13 +30,15 @@ pub fn past(uri: &Uri) -> Result<Past, ProblemError> {
     let make = move |surroundings: &Surroundings| -> Connect {
         let (clock, within) = (surroundings.clock.clone(), options.timeout.unwrap_or(surroundings.within));
         let secret = std::mem::replace(&mut options.secret, TokenSource::None);
+        let shard = surroundings.shard.map_or_else(String::new, |shard| shard.to_string());
         let key = Key::new(secret, options.api.means(), clock.clone());
         let options = Arc::new(options);
         Arc::new(move || {
             let poster = Poster::new(tls.clone(), within).reading_whole(MOST_BYTES);
             let reach = Reach::new(poster, key.clone(), clock.clone());
             let (options, reached) = (options.clone(), Reached::new(options.name()));
-            Box::new(Influx(Rc::new(Database { reach, reached, options, policy: RefCell::default() })))
+            let shard = shard.clone();
+            Box::new(Influx(Rc::new(Database { reach, reached, options, shard, policy: RefCell::default() })))
         })
     };
     Ok(Past { name, make: Box::new(make) })
@@ -48,6 +50,8 @@ struct Database {
     reach: Reach,
     reached: Reached,
     options: Arc<Options>,
+    /// The tag of sums; empty where the whole cluster is collected.
+    shard: String,
     /// The policy that the sink writes to, once it is known; the inner None leaves it to the server.
     policy: RefCell<Option<Option<String>>>,
 }
@@ -64,6 +68,7 @@ impl Database {
         let layout = Layout {
             with_fields: self.options.with_fields,
             cluster_name: question.cluster.as_deref().unwrap_or(&self.options.cluster_name).to_owned(),
+            shard: self.shard.clone(),
             policy: self.policy().await?,
         };
         let names =

@@ -46,6 +46,7 @@ pub fn build(uri: &Uri, labels: &LabelCopier) -> Result<Built, ProblemError> {
             } else {
                 Some(options.cluster_name.clone())
             },
+            shard: surroundings.shard.map(|shard| shard.to_string()),
         };
         let (takes, concurrency) = (options.takes(), options.concurrency);
         let server = Rc::new(Server::new(options, tls, surroundings.within, surroundings.clock.clone()));
@@ -114,6 +115,8 @@ pub struct Lines {
     pub pod_id: bool,
     /// The tag `cluster_name`; None for the cluster's own.
     pub cluster_name: Option<String>,
+    /// The tag `shard` of sums; None where the whole cluster is collected.
+    pub shard: Option<String>,
 }
 
 impl Lines {
@@ -124,6 +127,7 @@ impl Lines {
         let mut written = 0;
         let stamp = window.batch.window.end();
         let cluster = self.cluster_name.as_deref().unwrap_or(&window.batch.cluster);
+        let shard = self.shard.as_deref();
         let mut named: Map<(MetricKey, Option<&str>), (String, String)> = Map::default();
         for (block, part) in window.slices(range.clone()) {
             let rows = &block.layout.rows;
@@ -134,8 +138,9 @@ impl Lines {
                     return;
                 };
                 let facts = block.facts.as_deref();
-                let tags = tagged
-                    .get_or_insert_with(|| tags(cluster, entity, part, facts, &self.labels, self.pod_id));
+                let tags = tagged.get_or_insert_with(|| {
+                    tags(cluster, shard, entity, part, facts, &self.labels, self.pod_id)
+                });
                 let key = (metric.clone(), set_apart(part));
                 let names = named
                     .entry(key)

@@ -18,7 +18,7 @@ use crate::sinks::asked::{Connect, Failed, MOST_BYTES, Past, Reached, SHOWN, Sto
 use crate::sinks::reach::{Key, Reach, below, form, of_form};
 use crate::sinks::{ProblemError, Surroundings};
 use crate::wire::prometheus_names::Level;
-use crate::wire::promql::{self, Found, Untold, instant, millis_from, millis_until, seconds};
+use crate::wire::promql::{self, Found, Own, Untold, instant, millis_from, millis_until, seconds};
 use futures_util::future::LocalBoxFuture;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -38,13 +38,15 @@ pub fn past(uri: &Uri) -> Result<Past, ProblemError> {
     let make = move |surroundings: &Surroundings| -> Connect {
         let (clock, within) = (surroundings.clock.clone(), options.timeout.unwrap_or(surroundings.within));
         let secret = std::mem::replace(&mut options.secret, TokenSource::None);
+        let shard = surroundings.shard.map_or_else(String::new, |shard| shard.to_string());
         let key = Key::new(secret, options.means(), clock.clone());
         let options = Arc::new(options);
         Arc::new(move || {
             let poster = Poster::new(tls.clone(), within).reading_whole(MOST_BYTES);
             let reach = Reach::new(poster, key.clone(), clock.clone());
             let (base, options, reached) = (base.clone(), options.clone(), Reached::new(name.clone()));
-            Box::new(Prometheus(Rc::new(Server { reach, reached, base, options })))
+            let shard = shard.clone();
+            Box::new(Prometheus(Rc::new(Server { reach, reached, base, options, shard })))
         })
     };
     Ok(Past { name: shown, make: Box::new(make) })
@@ -77,6 +79,8 @@ struct Server {
     reached: Reached,
     base: Url,
     options: Arc<Options>,
+    /// The label of sums; empty where the whole cluster is collected.
+    shard: String,
 }
 
 impl Store for Prometheus {
@@ -116,11 +120,12 @@ fn groups(wanted: &Wanted) -> Vec<Group<'_>> {
 impl Server {
     async fn answer(&self, question: &Question) -> Result<Answer, Failed> {
         let cluster = question.cluster.as_deref().or(self.options.cluster.as_deref());
-        let listed = |level, also: &[(&str, &str)]| promql::listed(cluster, level, also);
+        let own = Own { cluster, shard: &self.shard };
+        let listed = |level, also: &[(&str, &str)]| promql::listed(own, level, also);
         let names = match &question.what {
-            What::Points(wanted) => return self.points(cluster, wanted).await.map(Answer::Points),
+            What::Points(wanted) => return self.points(own, wanted).await.map(Answer::Points),
             What::Buckets(wanted, how, every) => {
-                return self.buckets(cluster, wanted, how, *every).await.map(Answer::Buckets);
+                return self.buckets(own, wanted, how, *every).await.map(Answer::Buckets);
             }
             What::Nodes => self.values("node", listed(Level::Node, &[])).await?,
             What::Namespaces => self.values("namespace", listed(Level::Namespace, &[])).await?,
@@ -134,13 +139,13 @@ impl Server {
             What::FreeContainers(node) => {
                 self.values("container", listed(Level::SystemContainer, &[("node", node)])).await?
             }
-            What::Metrics(entity) => self.metrics(cluster, entity).await?,
+            What::Metrics(entity) => self.metrics(own, entity).await?,
         };
         Ok(Answer::Names(names))
     }
 
     /// The points of each, merged of all series that it had: a pod that was moved has one for each node.
-    async fn points(&self, cluster: Option<&str>, wanted: &Wanted) -> Result<Vec<Series>, Failed> {
+    async fn points(&self, own: Own<'_>, wanted: &Wanted) -> Result<Vec<Series>, Failed> {
         let mut all: Vec<Series> = vec![Series::new(); wanted.of.len()];
         let Some(key) = metric_named(&wanted.metric) else { return Ok(all) };
         for group in groups(wanted) {
@@ -148,7 +153,7 @@ impl Server {
             if start > end {
                 continue;
             }
-            let selector = promql::selector(cluster, &group.subjects, &key, wanted.labels.as_ref());
+            let selector = promql::selector(own, &group.subjects, &key, wanted.labels.as_ref());
             let found = self.at(&promql::points(&selector, end - start), end, &group.subjects).await?;
             for (whose, place) in group.places.iter().enumerate() {
                 let own = found.iter().filter(|found| found.whose == whose).flat_map(|found| &found.points);
@@ -166,7 +171,7 @@ impl Server {
 
     async fn buckets(
         &self,
-        cluster: Option<&str>,
+        own: Own<'_>,
         wanted: &Wanted,
         how: &[Aggregation],
         every: Option<i64>,
@@ -179,7 +184,7 @@ impl Server {
             asked.push(Aggregation::Count);
         }
         for group in groups(wanted) {
-            let selector = promql::selector(cluster, &group.subjects, &key, wanted.labels.as_ref());
+            let selector = promql::selector(own, &group.subjects, &key, wanted.labels.as_ref());
             let mut found: Vec<(Found, Vec<(Timestamp, f64)>)> = Vec::new();
             for stretch in stretches(millis_from(group.start), millis_until(wanted.end), every) {
                 let query = promql::aggregated(&selector, &asked, stretch.length);
@@ -204,7 +209,7 @@ impl Server {
                         // No store can tell the middle of two series: here it can be told.
                         let of = wanted.of.get(*place).into_iter().cloned().collect();
                         let wanted = Wanted { of, ..wanted.clone() };
-                        let series = self.points(cluster, &wanted).await?;
+                        let series = self.points(own, &wanted).await?;
                         buckets(series.first().unwrap_or(&Series::new()), how, every, group.start)
                     }
                 };
@@ -216,8 +221,8 @@ impl Server {
         Ok(all)
     }
 
-    async fn metrics(&self, cluster: Option<&str>, entity: &Entity) -> Result<Vec<String>, Failed> {
-        let of = promql::all_of(cluster, entity);
+    async fn metrics(&self, own: Own<'_>, entity: &Entity) -> Result<Vec<String>, Failed> {
+        let of = promql::all_of(own, entity);
         let (mut names, resources, custom) =
             promql::metrics(Level::of(entity), &self.values("__name__", of.clone()).await?);
         if resources {

@@ -19,7 +19,9 @@ use crate::model::time::Timestamp;
 use crate::rollup::block::{Layout, Row};
 use crate::rollup::ended::{Ended, Followed};
 use crate::rollup::points::Takes;
-use crate::wire::prometheus_names::{Family, Label, Level, Type, apart, labels, own_label, takes, value};
+use crate::wire::prometheus_names::{
+    self, Family, Label, Level, Type, apart, labels, own_label, takes, value,
+};
 use crate::wire::remote_write::{LabelSet, Named, STALE, Sample, Version, Writer};
 use futures_util::future::LocalBoxFuture;
 use options::Options;
@@ -43,8 +45,9 @@ pub fn build(uri: &Uri, _: &LabelCopier) -> Result<Built, ProblemError> {
         };
         let (batch, concurrency, pod_id) = (options.batch, options.concurrency, options.pod_id);
         let server = Server::new(options, tls, surroundings.within, surroundings.clock.clone());
-        let told = Extras { cluster, pod_id };
-        let put = Put { told, batch, server, followed: RefCell::default() };
+        let shard = surroundings.shard.map(|shard| shard.to_string());
+        let whose = Whose { cluster, shard, pod_id };
+        let put = Put { whose, batch, server, followed: RefCell::default() };
         Box::new(Prometheus { batch, concurrency, put: Rc::new(put) })
     };
     Ok(Built { name, waits: true, make: Box::new(make) })
@@ -75,13 +78,13 @@ impl Sink for Prometheus {
             if slice.range.start == 0 {
                 put.end(&slice).await?;
             }
-            put.server.write(|version| points(version, &put.told, &slice), slice.range.len()).await
+            put.server.write(|version| points(version, &put.whose, &slice), slice.range.len()).await
         })
     }
 }
 
 struct Put {
-    told: Extras,
+    whose: Whose,
     batch: usize,
     server: Server,
     /// What each cluster had in the window that was written last.
@@ -96,7 +99,7 @@ impl Put {
         let ended = self.followed.borrow().get(&batch.cluster).map(|followed| followed.ended(batch));
         let at = batch.window.end();
         for part in ended.iter().flatten().flat_map(|ended| parts(ended, self.batch)) {
-            let body = |version| markers(version, &self.told, &batch.cluster, &part, at);
+            let body = |version| markers(version, &self.whose, &batch.cluster, &part, at);
             match self.server.write(body, part.series.len()).await {
                 Err(later @ Refused::Later { .. }) => return Err(later),
                 Err(Refused::Never { why, .. } | Refused::TooLarge { why }) => {
@@ -142,20 +145,28 @@ impl Cluster {
     }
 }
 
-/// What is told beside what every series has.
+/// What points say of where they are from, beside their entity.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Extras {
+pub struct Whose {
     /// The label `cluster`.
     pub cluster: Cluster,
+    /// The label `shard` of sums; None where the whole cluster is collected.
+    pub shard: Option<String>,
     /// Whether pods and containers have the label `uid`.
     pub pod_id: bool,
 }
 
+impl Whose {
+    fn labels<'a>(&'a self, own: &'a str) -> prometheus_names::Whose<'a> {
+        prometheus_names::Whose { cluster: self.cluster.label(own), shard: self.shard.as_deref() }
+    }
+}
+
 /// The request that has these points.
-pub fn points(version: Version, told: &Extras, slice: &Slice) -> Vec<u8> {
+pub fn points(version: Version, whose: &Whose, slice: &Slice) -> Vec<u8> {
     let window = &slice.window;
     let at = window.batch.window.end();
-    let mut request = Request::new(version, told, &window.batch.cluster);
+    let mut request = Request::new(version, whose, &window.batch.cluster);
     for (block, range) in window.slices(slice.range.clone()) {
         let mut series = request.of(&block.layout, block.facts.as_deref());
         let starts = block.column(Metric::StartTime).unwrap_or_default();
@@ -170,8 +181,8 @@ pub fn points(version: Version, told: &Extras, slice: &Slice) -> Vec<u8> {
 }
 
 /// The request that says that these series have ended.
-fn markers(version: Version, told: &Extras, own: &str, ended: &Ended, at: Timestamp) -> Vec<u8> {
-    let mut request = Request::new(version, told, own);
+fn markers(version: Version, whose: &Whose, own: &str, ended: &Ended, at: Timestamp) -> Vec<u8> {
+    let mut request = Request::new(version, whose, own);
     let mut series = request.of(&ended.layout, ended.facts.as_deref());
     for (row, metric) in &ended.series {
         series.push(*row, metric, at, STALE, |_| None);
@@ -190,15 +201,15 @@ fn uid<'a>(entity: &Entity, facts: &'a NodeInventory) -> Option<Label<'a>> {
 /// A request being written.
 struct Request<'a> {
     writer: Writer,
-    cluster: Option<&'a str>,
+    whose: prometheus_names::Whose<'a>,
     pod_id: bool,
     families: Map<(MetricKey, Level, Option<&'static str>), (Named, Type)>,
 }
 
 impl<'a> Request<'a> {
-    fn new(version: Version, told: &'a Extras, own: &'a str) -> Self {
-        let (cluster, pod_id) = (told.cluster.label(own), told.pod_id);
-        Self { writer: Writer::new(version), cluster, pod_id, families: Map::default() }
+    fn new(version: Version, whose: &'a Whose, own: &'a str) -> Self {
+        let (whose, pod_id) = (whose.labels(own), whose.pod_id);
+        Self { writer: Writer::new(version), whose, pod_id, families: Map::default() }
     }
 
     fn of<'r>(&'r mut self, layout: &'r Layout, facts: Option<&'r NodeInventory>) -> Series<'r, 'a> {
@@ -224,7 +235,7 @@ impl Series<'_, '_> {
         value: f64,
         start: impl FnOnce(&Entity) -> Option<Timestamp>,
     ) {
-        let Request { writer, cluster, pod_id, families } = &mut *self.request;
+        let Request { writer, whose, pod_id, families } = &mut *self.request;
         let Some((entity, part)) = self.layout.rows.key(row) else { return };
         let (level, apart) = (Level::of(entity), apart(key, part));
         // Metrics that are not in the catalogue share a family, and bear a label of their own.
@@ -235,7 +246,7 @@ impl Series<'_, '_> {
         let start = if *kind == Type::Counter { start(entity) } else { None };
         let sample = Sample { value, at, start };
         let of_entity = || {
-            let mut labels = labels(*cluster, entity, part, self.facts);
+            let mut labels = labels(*whose, entity, part, self.facts);
             labels.extend(self.facts.filter(|_| *pod_id).and_then(|facts| uid(entity, facts)));
             labels.sort_unstable();
             labels
