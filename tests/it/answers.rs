@@ -35,6 +35,12 @@ async fn running(shape: Shape) -> (Simulator, Collector) {
         (list["items"].as_array().is_some_and(|items| items.len() == pods)).then_some(())
     })
     .await;
+    let nodes = simulator.cluster().nodes().len();
+    until("every node's rates", async || {
+        let list = json(&collector, "/apis/metrics/v1alpha1/nodes").await;
+        (list["items"].as_array().is_some_and(|items| items.len() == nodes)).then_some(())
+    })
+    .await;
     (simulator, collector)
 }
 
