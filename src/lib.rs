@@ -36,6 +36,8 @@
 //! 5. A web handler asks [`rollup::query`] by message and writes the answer in the form of [`wire::model_api`]. Asked for
 //!    many entities at once, the aggregator hands out its newest blocks ([`rollup::latest`]), and the handler writes them
 //!    piece by piece while they are sent ([`wire::metric_export`], [`wire::metrics_api`], [`wire::exposition`]).
+//! 6. What is older than the retention is asked of the database behind a sink: `api` asks [`sinks::asked`], which asks in
+//!    InfluxQL or PromQL ([`wire::influx_past`], [`wire::promql`]), and the answer has the model's form.
 //!
 //! A new metric is one line of [`model::metric`]. A new source or sink is one file, one format, one line of its table.
 //!

@@ -100,6 +100,7 @@ async fn run(mut typed: Typed) -> Result<ExitCode, Failure> {
         Config::resolve(&typed, &environment, &|path| std::fs::read_to_string(path)).map_err(usage)?;
     let mut found = sources::build(&config.sources).map_err(usage)?;
     let sinks = sinks::build(&config.sinks, &config.labels).map_err(usage)?;
+    let past = config.historical_source.as_ref().map(sinks::asked::build).transpose().map_err(usage)?;
     if found.is_empty() && matches!(typed.action, Action::Collect | Action::Doctor) {
         return Err(usage(sources::SourceError::None));
     }
@@ -136,7 +137,7 @@ async fn run(mut typed: Typed) -> Result<ExitCode, Failure> {
         }
         Action::Collect | Action::Doctor | Action::Version => None,
     };
-    let running = topology::start(&config, found, sinks, clock).await.map_err(failed)?;
+    let running = topology::start(&config, found, sinks, past, clock).await.map_err(failed)?;
     if let Some(simulator) = &simulator {
         let url = demo::url(running.address, config.tls.is_some());
         simulator.api().proxy("kube-system", "heapster", &url);

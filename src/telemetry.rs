@@ -200,6 +200,7 @@ telemetry! {
     handling: HeldSeconds = HeldSeconds::new("message"), "aggregator_handling", Some(Unit::Seconds), "Time for which one message holds the aggregator's thread, by what it is";
     longest_handling: ByLabels<Fraction, 1> = ByLabels::new(["message"]), "aggregator_longest_handling", Some(Unit::Seconds), "The longest that one message ever held the aggregator's thread, by what it is";
     questions: ByLabels<Counter, 1> = ByLabels::new(["outcome"]), "questions", None, "Questions asked over HTTP, by outcome";
+    historical: ByLabels<Counter, 1> = ByLabels::new(["outcome"]), "historical_questions", None, "Questions asked of the historical source, by outcome";
     requests: ByLabels<Counter, 1> = ByLabels::new(["code"]), "http_requests", None, "HTTP requests answered, by status";
     refused: ByLabels<Counter, 1> = ByLabels::new(["reason"]), "refused", None, "Requests and connections turned away or cut off, by reason";
     connections: Gauge = Gauge::default(), "http_connections", None, "Connections of clients that are open";

@@ -18,6 +18,7 @@ use crate::model::entity::{ClusterId, Name};
 use crate::rollup::Rollup;
 use crate::rollup::queue;
 use crate::rollup::schedule::Schedule;
+use crate::sinks::asked::Past;
 use crate::sinks::{Built, Surroundings};
 use crate::sources::Source;
 use crate::spool::{Spool, SpoolError};
@@ -83,9 +84,10 @@ pub async fn start(
     config: &Config,
     sources: Vec<Source>,
     sinks: Vec<Built>,
+    past: Option<Past>,
     clock: Clock,
 ) -> Result<Running, StartError> {
-    start_with(config, sources, sinks, clock, Limits::default()).await
+    start_with(config, sources, sinks, past, clock, Limits::default()).await
 }
 
 /// [`start`] with other limits of clients.
@@ -96,6 +98,7 @@ pub async fn start_with(
     config: &Config,
     sources: Vec<Source>,
     sinks: Vec<Built>,
+    past: Option<Past>,
     clock: Clock,
     limits: Limits,
 ) -> Result<Running, StartError> {
@@ -138,6 +141,13 @@ pub async fn start_with(
         several_clusters: sources.len() > 1,
         shard: config.shard,
     };
+    let archive = past.map(|past| {
+        log::info!("the historical API asks {}", past.name);
+        if !config.sinks.iter().any(|sink| Some(sink) == config.historical_source.as_ref()) {
+            log::info!("no sink writes there by this URI: it is as full as others make it");
+        }
+        (past.make)(&surroundings)
+    });
     for (Built { name, make, .. }, spool) in sinks.into_iter().zip(spools) {
         let (arbiter, telemetry, shown) = (Arbiter::new(), telemetry.clone(), name.clone());
         log::info!("starting with sink {name}");
@@ -181,7 +191,8 @@ pub async fn start_with(
         clock.clone(),
         telemetry.clone(),
     )
-    .with_sinks(sink_states.clone());
+    .with_sinks(sink_states.clone())
+    .with_archive(archive);
     let server = server(&api, listener, limits, certificates.as_ref())
         .map_err(|error| StartError::Listen(config.listen, error))?;
     let handle = server.handle();

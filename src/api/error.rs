@@ -1,7 +1,10 @@
 //! Every answer that is no success, in one place: text, as Heapster's were.
 
 use crate::model::entity::Name;
+use crate::model::past::AGGREGATIONS;
 use crate::model::selector::BadSelector;
+use crate::sinks::asked::Failed;
+use crate::wire::past_api::BadBucket;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ContentType, RETRY_AFTER};
 use actix_web::{HttpResponse, ResponseError};
@@ -63,6 +66,40 @@ pub enum ApiError {
     /// A pod that nobody knows.
     #[error("Error while getting pod {}: pod {:?} not found", brief(.0), brief(.0))]
     NoPod(Name),
+    /// The past cannot be asked for without a beginning.
+    #[error("no start time (or a start time of zero) provided")]
+    NoStart,
+    /// A length of buckets that is none.
+    #[error(transparent)]
+    BadBucket(#[from] BadBucket),
+    /// An aggregation that there is not.
+    #[error("Unknown aggregation {:?}; known: {}", brief(.0), AGGREGATIONS.map(|(name, _)| name).join(", "))]
+    UnknownAggregation(String),
+    /// More buckets than are told.
+    #[error("more than {0} buckets; give a longer bucket, or ask for less time")]
+    TooManyBuckets(i64),
+    /// More pods than are told at once.
+    #[error("more than {0} pods; ask for them in several requests")]
+    TooManyPods(usize),
+    /// A name that no question may hold. Heapster answered 500.
+    #[error("Invalid {what} {:?}", brief(value))]
+    BadName {
+        /// What it should be a name of.
+        what: &'static str,
+        /// The name.
+        value: String,
+    },
+    /// The historical source has nothing to list, or does not say.
+    #[error("{what}{}", why.as_ref().map_or_else(String::new, |why| format!(": {why}")))]
+    Unlisted {
+        /// What was asked for, in Heapster's words.
+        what: String,
+        /// Why it does not say; None where there is nothing.
+        why: Option<Failed>,
+    },
+    /// The historical source tells nothing.
+    #[error("{0}")]
+    Past(Failed),
     /// Too many questions wait already.
     #[error("too many questions are waiting; try again")]
     Busy,
@@ -97,7 +134,14 @@ impl ApiError {
             | Self::BadSwitch { .. }
             | Self::BadLevel { .. }
             | Self::BadPath(_)
+            | Self::NoStart
+            | Self::BadBucket(_)
+            | Self::UnknownAggregation(_)
+            | Self::TooManyBuckets(_)
+            | Self::TooManyPods(_)
+            | Self::BadName { .. }
             | Self::BadSelector { .. } => "bad_request",
+            Self::Unlisted { .. } | Self::Past(_) => "historical",
             Self::NoNodeMetrics(_) | Self::NoPodMetrics(..) | Self::NoPod(_) => "not_found",
             Self::Busy => "busy",
             Self::Late => "late",
@@ -115,7 +159,14 @@ impl ResponseError for ApiError {
             | Self::BadSwitch { .. }
             | Self::BadLevel { .. }
             | Self::BadPath(_)
+            | Self::NoStart
+            | Self::BadBucket(_)
+            | Self::UnknownAggregation(_)
+            | Self::TooManyBuckets(_)
+            | Self::TooManyPods(_)
+            | Self::Past(Failed::TooLong(_))
             | Self::BadSelector { .. } => StatusCode::BAD_REQUEST,
+            Self::BadName { .. } | Self::Unlisted { .. } | Self::Past(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::NoNodeMetrics(_) | Self::NoPodMetrics(..) | Self::NoPod(_) => StatusCode::NOT_FOUND,
             Self::Busy | Self::Late | Self::Ended => StatusCode::SERVICE_UNAVAILABLE,
         }

@@ -1,6 +1,7 @@
 //! What every route has in common before a handler is asked: the form of its path, the methods and the forms of answers
 //! that are taken. Which routes there are is left to [`super::routes`].
 
+use super::archive::Archive;
 use super::error::ApiError;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{RequestHead, ServiceRequest, ServiceResponse};
@@ -8,7 +9,7 @@ use actix_web::http::header::{ACCEPT, ACCEPT_ENCODING, ALLOW, ContentType, Heade
 use actix_web::http::uri::PathAndQuery;
 use actix_web::http::{ConnectionType, Uri, Version};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpRequest, HttpResponse};
+use actix_web::{Error, HttpRequest, HttpResponse, web};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 /// The characters of a path that are written as they are (RFC 3986, `pchar` and the slash).
@@ -40,6 +41,8 @@ const REST: [&str; 5] = [
     "/apis/metrics.k8s.io/v1alpha1",
     "/debug/pprof",
 ];
+/// Another one, where there is a historical source.
+const HISTORICAL: &str = "/api/v1/historical";
 
 /// Where a path leads.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -176,8 +179,12 @@ pub async fn not_found(request: HttpRequest) -> HttpResponse {
     let path = request.path();
     let below =
         |root: &str| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    let text =
-        if REST.iter().any(|root| below(root)) { "404: Page Not Found" } else { "404 page not found\n" };
+    let asks = request.app_data::<web::Data<Archive>>().is_some();
+    let text = if REST.iter().any(|root| below(root)) || asks && below(HISTORICAL) {
+        "404: Page Not Found"
+    } else {
+        "404 page not found\n"
+    };
     refusal(HttpResponse::NotFound(), text)
 }
 

@@ -2,6 +2,7 @@
 //! it looks to `wire`.
 
 mod accept;
+pub mod archive;
 pub mod certificates;
 mod connection;
 pub mod error;
@@ -13,6 +14,7 @@ pub mod manners;
 pub mod model;
 pub mod openapi;
 pub mod page;
+pub mod past;
 mod reply;
 pub mod resource_metrics;
 pub mod routes;
@@ -29,6 +31,7 @@ use crate::model::time::Timestamp;
 use crate::rollup::history::{SeriesKey, Span};
 use crate::rollup::latest::{Latest, Scope};
 use crate::rollup::query::{Answer, Query};
+use crate::sinks::asked::Connect;
 use crate::telemetry::Telemetry;
 use actix::Recipient;
 use error::ApiError;
@@ -66,6 +69,9 @@ pub struct Api {
     clusters: Arc<[Name]>,
     sinks: Arc<[watch::Receiver<SinkState>]>,
     places: Arc<Semaphore>,
+    /// How the historical source is connected to, where there is one.
+    archive: Option<Connect>,
+    archive_places: Arc<Semaphore>,
     draining: Arc<AtomicBool>,
     settings: Settings,
     clock: Clock,
@@ -91,6 +97,8 @@ impl Api {
             clusters: clusters.into(),
             sinks: Arc::default(),
             places,
+            archive: None,
+            archive_places: Arc::new(Semaphore::new(archive::AT_ONCE)),
             draining: Arc::new(AtomicBool::new(false)),
             settings,
             clock,
@@ -101,6 +109,11 @@ impl Api {
     /// The same, with sinks whose state it tells.
     pub fn with_sinks(self, sinks: Vec<watch::Receiver<SinkState>>) -> Self {
         Self { sinks: sinks.into(), ..self }
+    }
+
+    /// The same, with a historical source that it asks.
+    pub fn with_archive(self, archive: Option<Connect>) -> Self {
+        Self { archive, ..self }
     }
 
     /// The time at which a request is answered.

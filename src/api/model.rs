@@ -91,6 +91,11 @@ pub async fn all_keys(api: web::Data<Api>, request: HttpRequest) -> Reply {
 
 /// `start`, `end` and `labels`: of one given twice the first counts, an empty one is not given.
 fn parameters(query: &str) -> Result<(Span, Option<Labels>), ApiError> {
+    Ok((span(query)?, labels(query)?))
+}
+
+/// `start` and `end`; without them, all there is.
+pub(super) fn span(query: &str) -> Result<Span, ApiError> {
     let time = |parameter: &'static str, default: Timestamp| match first(query, parameter) {
         None => Ok(default),
         // A plus sign that was not encoded has become a blank.
@@ -98,7 +103,11 @@ fn parameters(query: &str) -> Result<(Span, Option<Labels>), ApiError> {
             .or_else(|| rfc3339::parse_nearest(&value.replace(' ', "+")))
             .ok_or(ApiError::BadTime { parameter, value }),
     };
-    let span = Span { start: time("start", Span::ALL.start)?, end: time("end", Span::ALL.end)? };
+    Ok(Span { start: time("start", Span::ALL.start)?, end: time("end", Span::ALL.end)? })
+}
+
+/// `labels`.
+pub(super) fn labels(query: &str) -> Result<Option<Labels>, ApiError> {
     let pair = |text: &str| match text.split_once(':') {
         Some((label, value)) if !label.is_empty() && !value.is_empty() => {
             Ok((label.to_owned(), value.to_owned()))
@@ -108,7 +117,7 @@ fn parameters(query: &str) -> Result<(Span, Option<Labels>), ApiError> {
     let labels = first(query, "labels")
         .map(|text| text.split(',').map(pair).collect::<Result<Vec<_>, _>>())
         .transpose()?;
-    Ok((span, labels.map(Labels::new)))
+    Ok(labels.map(Labels::new))
 }
 
 macro_rules! handlers {

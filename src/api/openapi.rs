@@ -1,23 +1,28 @@
 //! `/openapi.json`: every route of [`super::routes`] with its parameters and the shape of its answer, for machines.
 
-use super::routes::{ROUTES, Route, Speaks};
+use super::routes::{HISTORICAL, ROUTES, Route, Speaks};
 use super::server;
 use super::{Api, reply};
 use crate::model::entity::Name;
+use crate::model::past::AGGREGATIONS;
 use crate::wire::prometheus_names::Level;
 use actix_web::{HttpResponse, web};
 use serde_json::{Map, Value, json};
 
 /// The document.
 pub async fn openapi(api: web::Data<Api>) -> HttpResponse {
-    reply::json(document(&api.clusters).to_string())
+    reply::json(document(&api.clusters, api.archive.is_some()).to_string())
 }
 
-/// The document as a value, for a collector of these clusters. It is small, and seldom asked for: it is made anew each
+/// The document as a value, for a collector of these clusters, with a historical source or without one. It is small, and seldom asked for: it is made anew each
 /// time.
-pub fn document(clusters: &[Name]) -> Value {
-    let paths: Map<String, Value> =
-        ROUTES.iter().map(|route| (route.shown(), json!({ "get": operation(route) }))).collect();
+pub fn document(clusters: &[Name], historical: bool) -> Value {
+    let historical = HISTORICAL.iter().filter(|_| historical);
+    let paths: Map<String, Value> = ROUTES
+        .iter()
+        .chain(historical)
+        .map(|route| (route.shown(), json!({ "get": operation(route) })))
+        .collect();
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -53,6 +58,10 @@ enum Answer {
     Stats,
     Series,
     SeveralSeries,
+    PastSeries,
+    SeveralPastSeries,
+    Buckets,
+    SeveralBuckets,
     Export,
     Schema,
     Scrape,
@@ -61,6 +70,9 @@ enum Answer {
     Pods,
     Pod,
 }
+
+/// What the historical API's paths begin with.
+const PAST: &str = "/api/v1/historical/";
 
 fn answer(route: &Route) -> Answer {
     let path = route.path;
@@ -80,6 +92,14 @@ fn answer(route: &Route) -> Answer {
             "pods" => Answer::Pods,
             _ => Answer::Pod,
         },
+        _ if path.starts_with(PAST) && last.starts_with("{metric") => {
+            match (path.contains("/metrics-aggregated/"), path.contains("-list/")) {
+                (false, false) => Answer::PastSeries,
+                (false, true) => Answer::SeveralPastSeries,
+                (true, false) => Answer::Buckets,
+                (true, true) => Answer::SeveralBuckets,
+            }
+        }
         _ if path.contains("/pod-list/") => Answer::SeveralSeries,
         _ if last.starts_with("{metric") => Answer::Series,
         _ => match last {
@@ -101,8 +121,10 @@ const fn content(answer: Answer) -> (&'static str, &'static str) {
         Answer::Status => (json, "Status"),
         Answer::Listing | Answer::Names => (json, "Names"),
         Answer::Stats => (json, "Stats"),
-        Answer::Series => (json, "Series"),
-        Answer::SeveralSeries => (json, "SeveralSeries"),
+        Answer::Series | Answer::PastSeries => (json, "Series"),
+        Answer::SeveralSeries | Answer::SeveralPastSeries => (json, "SeveralSeries"),
+        Answer::Buckets => (json, "Buckets"),
+        Answer::SeveralBuckets => (json, "SeveralBuckets"),
         Answer::Export => (json, "Export"),
         Answer::Schema => (json, "ExportSchema"),
         Answer::Nodes => (json, "NodeMetricsList"),
@@ -121,6 +143,8 @@ const fn looks_at(answer: Answer) -> &'static [&'static str] {
         Answer::Scrape => &["cluster", "level", "timestamps", "created"],
         Answer::Names | Answer::Stats | Answer::Export | Answer::Node | Answer::Pod => &["cluster"],
         Answer::Series | Answer::SeveralSeries => &["cluster", "start", "end", "labels"],
+        Answer::PastSeries | Answer::SeveralPastSeries => &["cluster", "since", "end", "labels"],
+        Answer::Buckets | Answer::SeveralBuckets => &["cluster", "since", "end", "bucket", "labels"],
         Answer::Nodes | Answer::Pods => &["cluster", "labelSelector"],
     }
 }
@@ -151,6 +175,9 @@ fn operation(route: &Route) -> Value {
     respond("200", good);
     for status in ["401", "403", "411", "413", "414", "431", "503"] {
         respond(status, reference("responses", status));
+    }
+    if route.path.starts_with(PAST) {
+        respond("500", reference("responses", "500"));
     }
     if answer == Answer::Health {
         respond("500", json!({ "description": "it is not; the reasons", "content": plain() }));
@@ -210,6 +237,7 @@ fn parameters(clusters: &[Name]) -> Value {
     let level = Level::ALL.map(Level::word).join("|");
     let levels = json!({ "type": "string", "pattern": format!("^(({level})(,({level}))*)?$") });
     let switch = json!({ "type": "string", "enum": ["true", "false", ""] });
+    let hows = AGGREGATIONS.map(|(name, _)| name).join("|");
     json!({
         "node": part("node", "name or host name of a node"),
         "namespace": part("namespace", "name of a namespace"),
@@ -217,6 +245,20 @@ fn parameters(clusters: &[Name]) -> Value {
         "pods": part("pods", "names of pods, parted by commas"),
         "container": part("container", "name of a container"),
         "metric": part("metric", "name of a metric, with its slashes, such as cpu/usage_rate"),
+        "pod_id": part("pod_id", "uid of a pod"),
+        "pod_ids": part("pod_ids", "uids of pods, parted by commas"),
+        "aggregations": json!({
+            "name": "aggregations", "in": "path", "required": true, "description": "how points are put together, parted by commas",
+            "schema": { "type": "string", "pattern": format!("^({hows})(,({hows}))*$") },
+        }),
+        "since": json!({
+            "name": "start", "in": "query", "required": true, "description": "the first instant, in RFC 3339",
+            "schema": { "type": "string", "format": "date-time" },
+        }),
+        "bucket": asked(
+            "bucket", "the length of a bucket; without it, one from start to end",
+            json!({ "type": "string", "pattern": "^([1-9][0-9]{0,5}(ms|s|m|h|d))?$" }),
+        ),
         "cluster": asked("cluster", "one of the clusters that are collected; without it, all", cluster),
         "start": asked("start", "the first instant, in RFC 3339", time.clone()),
         "end": asked("end", "the last instant, in RFC 3339", time),
@@ -240,6 +282,7 @@ fn responses() -> Value {
         "401": said("no client certificate was shown, where one is needed"),
         "403": said("the client certificate's name may not ask"),
         "404": said("there is no such path, node or pod"),
+        "500": said("the historical source has nothing of that, or does not answer; the reason"),
         "406": said("the client does not take JSON"),
         "411": said("the request has a body without a length"),
         "413": said("the request's body is too large"),
@@ -271,6 +314,12 @@ fn schemas() -> Value {
         object(&["minute", "hour", "day"], json!({ "minute": figures, "hour": figures, "day": figures }));
     let point =
         object(&["timestamp", "value"], json!({ "timestamp": time, "value": count, "floatValue": number }));
+    let value = json!({ "type": "object", "properties": { "intValue": count, "floatValue": number } });
+    let bucket = json!({
+        "timestamp": time, "count": count, "average": value, "maximum": value, "minimum": value, "median": value,
+        "percentiles": mapped(value.clone()),
+    });
+    let buckets = list(object(&["timestamp"], bucket));
     let exported = object(
         &["start", "end", "value"],
         json!({ "start": time, "end": time, "value": number, "labels": mapped(text.clone()) }),
@@ -313,6 +362,8 @@ fn schemas() -> Value {
         "Names": list(text.clone()),
         "Series": object(&["metrics", "latestTimestamp"], json!({ "metrics": list(point), "latestTimestamp": time })),
         "SeveralSeries": object(&["items"], json!({ "items": list(of("Series")) })),
+        "Buckets": object(&["buckets", "bucketSize"], json!({ "buckets": buckets, "bucketSize": count })),
+        "SeveralBuckets": object(&["items"], json!({ "items": list(of("Buckets")) })),
         "Stats": object(&["uptime", "stats"], json!({ "uptime": count, "stats": mapped(spans) })),
         "Status": object(
             &["version", "clusters", "sinks"],

@@ -2,7 +2,7 @@
 //! behind a proxy as well. What the routes are is left to [`super::routes`].
 
 use super::Api;
-use super::routes::ROUTES;
+use super::routes::{HISTORICAL, ROUTES};
 use crate::messages::ClusterState;
 use crate::model::shard::Shard;
 use crate::wire::rfc3339;
@@ -35,15 +35,23 @@ pub async fn page(api: web::Data<Api>) -> HttpResponse {
         .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .insert_header((REFERRER_POLICY, "no-referrer"))
         .insert_header((CACHE_CONTROL, "no-store"))
-        .body(html(states.as_deref(), &api.settings.sinks, api.settings.stale_after, api.settings.shard))
+        .body(html(
+            states.as_deref(),
+            &api.settings.sinks,
+            api.settings.stale_after,
+            api.settings.shard,
+            api.archive.is_some(),
+        ))
 }
 
-/// The page's text: clusters as they stand, or why that is not known; sinks; routes.
+/// The page's text: clusters as they stand, or why that is not known; sinks; routes, with those of a historical source or
+/// without.
 pub fn html(
     states: Result<&[ClusterState], &String>,
     sinks: &[String],
     stale_after: Duration,
     shard: Option<Shard>,
+    historical: bool,
 ) -> String {
     let mut out = HEAD.to_owned();
     // Writing to a string cannot fail.
@@ -76,7 +84,7 @@ pub fn html(
         "<h2>Routes</h2>\n<p>All of them for machines: <a href=\"openapi.json\">OpenAPI</a>.</p>\n<table>\n\
         <tr><th>path</th><th>answer</th></tr>\n",
     );
-    for route in ROUTES {
+    for route in ROUTES.iter().chain(HISTORICAL.iter().filter(|_| historical)) {
         let (path, about) = (escaped(&route.shown()), marked(route.about));
         let _ = if path.contains('{') {
             writeln!(out, "<tr><td><code>{path}</code></td><td>{about}</td></tr>")

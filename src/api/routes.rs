@@ -1,7 +1,7 @@
-//! THE table of routes: every path that is answered, once. The server, the README and the manifests' probes are all held
+//! THE tables of routes: every path that is answered, once. The server, the README and the manifests' probes are all held
 //! to it. What a request must be like for any of them is left to [`super::manners`].
 
-use super::{export, health, listings, manners, model, openapi, page, resource_metrics, status};
+use super::{export, health, listings, manners, model, openapi, page, past, resource_metrics, status};
 use actix_web::dev::HttpServiceFactory;
 use actix_web::guard::fn_guard;
 use actix_web::{Resource, web};
@@ -50,9 +50,9 @@ impl Route {
 }
 
 macro_rules! routes {
-    ($($path:literal $speaks:ident $handler:path, $about:literal;)*) => {
-        /// Every route, in the order in which they are tried.
-        pub const ROUTES: &[Route] = &[
+    ($(#[$doc:meta])* $name:ident: $($path:literal $speaks:ident $handler:path, $about:literal;)*) => {
+        $(#[$doc])*
+        pub const $name: &[Route] = &[
             $(Route {
                 path: $path,
                 about: $about,
@@ -66,6 +66,8 @@ macro_rules! routes {
 }
 
 routes! {
+    /// Every route that is always there, in the order in which they are tried.
+    ROUTES:
     "/" Text page::page, "a page: what runs here, how it does, and every route";
     "/openapi.json" Json openapi::openapi, "every route for machines, as OpenAPI 3.1";
     "/healthz" Text health::healthz, "whether the data is fresh";
@@ -119,4 +121,40 @@ routes! {
     "/apis/metrics.k8s.io/v1alpha1/pods" Json resource_metrics::pods, "cpu and memory of the pods";
     "/apis/metrics.k8s.io/v1alpha1/namespaces/{namespace}/pods" Json resource_metrics::pods_of, "cpu and memory of a namespace's pods";
     "/apis/metrics.k8s.io/v1alpha1/namespaces/{namespace}/pods/{pod}" Json resource_metrics::pod, "cpu and memory of a pod";
+}
+
+routes! {
+    /// Those that are there with a historical source.
+    HISTORICAL:
+    "/api/v1/historical/metrics" Json past::metrics, "names of the cluster's metrics";
+    "/api/v1/historical/metrics/{metric:.+}" Json past::series, "one metric of the cluster";
+    "/api/v1/historical/metrics-aggregated/{aggregations}/{metric:.+}" Json past::aggregated, "the same in buckets";
+    "/api/v1/historical/nodes" Json past::nodes, "names of the nodes";
+    "/api/v1/historical/nodes/{node}/metrics" Json past::metrics, "names of a node's metrics";
+    "/api/v1/historical/nodes/{node}/metrics/{metric:.+}" Json past::series, "one metric of a node";
+    "/api/v1/historical/nodes/{node}/metrics-aggregated/{aggregations}/{metric:.+}" Json past::aggregated, "the same in buckets";
+    "/api/v1/historical/nodes/{node}/freecontainers" Json past::free_containers, "names of a node's free containers";
+    "/api/v1/historical/nodes/{node}/freecontainers/{container}/metrics" Json past::metrics, "names of a free container's metrics";
+    "/api/v1/historical/nodes/{node}/freecontainers/{container}/metrics/{metric:.+}" Json past::series, "one metric of a free container";
+    "/api/v1/historical/nodes/{node}/freecontainers/{container}/metrics-aggregated/{aggregations}/{metric:.+}" Json past::aggregated, "the same in buckets";
+    "/api/v1/historical/namespaces" Json past::namespaces, "names of the namespaces";
+    "/api/v1/historical/namespaces/{namespace}/metrics" Json past::metrics, "names of a namespace's metrics";
+    "/api/v1/historical/namespaces/{namespace}/metrics/{metric:.+}" Json past::series, "one metric of a namespace";
+    "/api/v1/historical/namespaces/{namespace}/metrics-aggregated/{aggregations}/{metric:.+}" Json past::aggregated, "the same in buckets";
+    "/api/v1/historical/namespaces/{namespace}/pods" Json past::pods, "names of a namespace's pods";
+    "/api/v1/historical/namespaces/{namespace}/pod-list/{pods}/metrics/{metric:.+}" Json past::series, "one metric of several pods, given as `pod,pod`";
+    "/api/v1/historical/namespaces/{namespace}/pod-list/{pods}/metrics-aggregated/{aggregations}/{metric:.+}" Json past::aggregated, "the same in buckets";
+    "/api/v1/historical/namespaces/{namespace}/pods/{pod}/metrics" Json past::metrics, "names of a pod's metrics";
+    "/api/v1/historical/namespaces/{namespace}/pods/{pod}/metrics/{metric:.+}" Json past::series, "one metric of a pod";
+    "/api/v1/historical/namespaces/{namespace}/pods/{pod}/metrics-aggregated/{aggregations}/{metric:.+}" Json past::aggregated, "the same in buckets";
+    "/api/v1/historical/namespaces/{namespace}/pods/{pod}/containers" Json past::containers, "names of a pod's containers";
+    "/api/v1/historical/namespaces/{namespace}/pods/{pod}/containers/{container}/metrics" Json past::metrics, "names of a container's metrics";
+    "/api/v1/historical/namespaces/{namespace}/pods/{pod}/containers/{container}/metrics/{metric:.+}" Json past::series, "one metric of a container of a pod";
+    "/api/v1/historical/namespaces/{namespace}/pods/{pod}/containers/{container}/metrics-aggregated/{aggregations}/{metric:.+}" Json past::aggregated, "the same in buckets";
+    "/api/v1/historical/pod-id/{pod_id}/metrics/{metric:.+}" Json past::series, "one metric of a pod by its uid";
+    "/api/v1/historical/pod-id/{pod_id}/metrics-aggregated/{aggregations}/{metric:.+}" Json past::aggregated, "the same in buckets";
+    "/api/v1/historical/pod-id/{pod_id}/containers/{container}/metrics/{metric:.+}" Json past::series, "one metric of a container by its pod's uid";
+    "/api/v1/historical/pod-id/{pod_id}/containers/{container}/metrics-aggregated/{aggregations}/{metric:.+}" Json past::aggregated, "the same in buckets";
+    "/api/v1/historical/pod-id-list/{pod_ids}/metrics/{metric:.+}" Json past::series, "one metric of several pods, given as `uid,uid`";
+    "/api/v1/historical/pod-id-list/{pod_ids}/metrics-aggregated/{aggregations}/{metric:.+}" Json past::aggregated, "the same in buckets";
 }

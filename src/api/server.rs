@@ -3,11 +3,12 @@
 
 use super::Api;
 use super::accept::{Connection, Door};
+use super::archive::Archive;
 use super::certificates::Certificates;
 use super::error::ApiError;
 use super::limits::{Gate, Limits, gate};
 use super::manners::{form_of_answer, not_found, tidy_path};
-use super::routes::ROUTES;
+use super::routes::{HISTORICAL, ROUTES};
 use actix_http::HttpService;
 use actix_server::Server;
 use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
@@ -94,7 +95,7 @@ fn app(
     let paths =
         web::PathConfig::default().error_handler(|error, _| ApiError::BadPath(error.to_string()).into());
     let app = App::new()
-        .app_data(api)
+        .app_data(api.clone())
         .app_data(limits)
         .app_data(paths)
         .wrap(from_fn(tidy_path))
@@ -103,7 +104,13 @@ fn app(
         .wrap(from_fn(gate))
         .wrap(from_fn(name_shard))
         .wrap(from_fn(count));
-    ROUTES.iter().fold(app, |app, route| app.service(route.resource())).default_service(web::to(not_found))
+    // Each thread has a connection of its own.
+    let (app, historical) = match api.archive.as_ref() {
+        Some(connect) => (app.app_data(web::Data::new(Archive(connect()))), HISTORICAL),
+        None => (app, &[][..]),
+    };
+    let routes = ROUTES.iter().chain(historical);
+    routes.fold(app, |app, route| app.service(route.resource())).default_service(web::to(not_found))
 }
 
 /// The header that says of which part of the clusters an answer tells.

@@ -16,8 +16,17 @@ use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
 
-/// The most bytes of an answer that are kept: what a server says of a mistake is short.
+/// The most bytes of a beginning.
 const MAX_ANSWER: usize = 64 << 10;
+/// How much of an answer is wanted.
+#[derive(Clone, Copy, Debug)]
+enum Reads {
+    /// Its beginning: what a server says of a mistake is short.
+    Beginning,
+    /// All of it, if it has at most so many bytes.
+    Whole(usize),
+}
+
 /// How long a connection is kept open between two requests: less than the usual two minutes of servers and proxies.
 const KEEP: Duration = Duration::from_secs(75);
 
@@ -33,6 +42,9 @@ pub enum PostError {
     /// The connection broke before the answer.
     #[error("the connection was cut off: {0}")]
     CutOff(String),
+    /// More bytes than are read.
+    #[error("the answer has more than {0} bytes")]
+    TooLong(usize),
 }
 
 /// Who one is towards a server.
@@ -85,8 +97,8 @@ pub struct Request {
     pub who: Who,
     /// Headers beside those that every request has.
     pub headers: Vec<(&'static str, String)>,
-    /// What is sent.
-    pub body: Vec<u8>,
+    /// What is posted; None asks with GET.
+    pub body: Option<Vec<u8>>,
 }
 
 /// An answer.
@@ -98,7 +110,7 @@ pub struct Answer {
     pub retry_after: Option<String>,
     /// Its headers, names in small letters.
     pub headers: Vec<(String, String)>,
-    /// The beginning of its body.
+    /// Its body, or the beginning of it.
     pub body: Vec<u8>,
 }
 
@@ -147,6 +159,7 @@ impl Trust {
 pub struct Poster {
     client: awc::Client,
     deadline: Duration,
+    reads: Reads,
 }
 
 impl Poster {
@@ -163,7 +176,12 @@ impl Poster {
             .disable_timeout()
             .no_default_headers()
             .finish();
-        Self { client, deadline }
+        Self { client, deadline, reads: Reads::Beginning }
+    }
+
+    /// The same, that reads answers whole, if they have at most so many bytes.
+    pub fn reading_whole(self, most: usize) -> Self {
+        Self { reads: Reads::Whole(most), ..self }
     }
 
     /// Posts a request as whoever `who` makes of the secret, and once more where that was refused and there is a newer
@@ -192,8 +210,8 @@ impl Poster {
     /// Posts a request. A connection that was kept open and turns out to be closed is no failure: one more is tried.
     ///
     /// # Errors
-    /// When there is no answer. An answer of any status is one, even if its body was cut off: the status says what
-    /// became of the request.
+    /// When there is no answer. An answer of any status is one, even if its body was cut off, unless it is to be read
+    /// whole: the status says what became of the request.
     pub async fn post(&self, request: &Request) -> Result<Answer, PostError> {
         let twice = async {
             match self.once(request).await {
@@ -205,39 +223,59 @@ impl Poster {
     }
 
     async fn once(&self, request: &Request) -> Result<Answer, PostError> {
-        let mut sent = self
-            .client
-            .post(request.url.as_str())
-            .insert_header((header::USER_AGENT, concat!("heapster/", env!("CARGO_PKG_VERSION"))));
+        let url = request.url.as_str();
+        let sent = if request.body.is_some() { self.client.post(url) } else { self.client.get(url) };
+        let mut sent =
+            sent.insert_header((header::USER_AGENT, concat!("heapster/", env!("CARGO_PKG_VERSION"))));
         if let Some(who) = request.who.header() {
             sent = sent.insert_header((header::AUTHORIZATION, who));
         }
         for (name, value) in &request.headers {
             sent = sent.insert_header((*name, value.as_str()));
         }
-        let mut response = sent.send_body(request.body.clone()).await.map_err(|error| match error {
-            SendRequestError::Timeout | SendRequestError::Connect(ConnectError::Timeout) => {
-                PostError::Timeout(self.deadline)
-            }
-            SendRequestError::Connect(ConnectError::Disconnected) => {
-                PostError::CutOff("closed before an answer".to_owned())
-            }
-            SendRequestError::Connect(error) => PostError::Unreachable(error.to_string()),
-            other => PostError::CutOff(other.to_string()),
-        })?;
+        let mut response =
+            sent.send_body(request.body.clone().unwrap_or_default()).await.map_err(|error| match error {
+                SendRequestError::Timeout | SendRequestError::Connect(ConnectError::Timeout) => {
+                    PostError::Timeout(self.deadline)
+                }
+                SendRequestError::Connect(ConnectError::Disconnected) => {
+                    PostError::CutOff("closed before an answer".to_owned())
+                }
+                SendRequestError::Connect(error) => PostError::Unreachable(error.to_string()),
+                other => PostError::CutOff(other.to_string()),
+            })?;
         let text = |value: &header::HeaderValue| value.to_str().ok().map(str::to_owned);
         let headers = response.headers().iter();
         let headers =
             headers.filter_map(|(name, value)| Some((name.as_str().to_owned(), text(value)?))).collect();
         let retry_after = response.headers().get(header::RETRY_AFTER).and_then(text);
-        let mut body = Vec::new();
-        while let Some(Ok(chunk)) = response.next().await {
-            body.extend(chunk.iter().take(MAX_ANSWER.saturating_sub(body.len())));
-            if body.len() >= MAX_ANSWER {
-                break;
+        let (mut body, status) = (Vec::new(), response.status());
+        while let Some(chunk) = response.next().await {
+            match (self.reads, chunk) {
+                (Reads::Beginning, Err(_)) => break,
+                (Reads::Beginning, Ok(chunk)) => {
+                    body.extend(chunk.iter().take(MAX_ANSWER.saturating_sub(body.len())));
+                    if body.len() >= MAX_ANSWER {
+                        break;
+                    }
+                }
+                (Reads::Whole(_), Err(error)) => return Err(PostError::CutOff(error.to_string())),
+                (Reads::Whole(most), Ok(chunk)) if body.len() + chunk.len() > most => {
+                    return Err(PostError::TooLong(most));
+                }
+                (Reads::Whole(_), Ok(chunk)) => body.extend_from_slice(&chunk),
             }
         }
-        Ok(Answer { status: response.status().as_u16(), retry_after, headers, body })
+        let answer = Answer { status: status.as_u16(), retry_after, headers, body };
+        match (self.reads, answer.header("content-length").map(str::parse::<usize>)) {
+            // The client takes the end of a connection for that of a body.
+            (Reads::Whole(_), Some(Ok(length)))
+                if length > answer.body.len() && answer.header("content-encoding").is_none() =>
+            {
+                Err(PostError::CutOff(format!("{} of {length} bytes came", answer.body.len())))
+            }
+            _ => Ok(answer),
+        }
     }
 }
 

@@ -111,13 +111,19 @@ impl<'a> Layers<'a> {
         let values = self.merged.get_array(name).unwrap_or_default();
         let texts =
             values.into_iter().filter_map(|value| value.into_string().ok()).filter(|text| !text.is_empty());
-        texts
-            .map(|text| {
-                Uri::parse(&text, &|variable| environment.get(variable).cloned())
-                    .map(|uri| uri.standing_at(self.origin(name)))
-                    .map_err(|source| ConfigError::Uri { origin: self.origin(name), source })
-            })
-            .collect()
+        texts.map(|text| self.uri_of(name, &text, environment)).collect()
+    }
+
+    /// One URI; None where it is empty.
+    pub(super) fn uri(&self, name: &str, environment: &Environment) -> Result<Option<Uri>, ConfigError> {
+        let text = Some(self.text(name)).filter(|text| !text.is_empty());
+        text.map(|text| self.uri_of(name, &text, environment)).transpose()
+    }
+
+    fn uri_of(&self, name: &str, text: &str, environment: &Environment) -> Result<Uri, ConfigError> {
+        Uri::parse(text, &|variable| environment.get(variable).cloned())
+            .map(|uri| uri.standing_at(self.origin(name)))
+            .map_err(|source| ConfigError::Uri { origin: self.origin(name), source })
     }
 
     /// A truth value, in the words that Go takes.

@@ -30,6 +30,8 @@ pub struct Config {
     pub sources: Vec<Uri>,
     /// Where points go.
     pub sinks: Vec<Uri>,
+    /// Whom the historical API asks; None where there is none.
+    pub historical_source: Option<Uri>,
     /// The length of a window.
     pub resolution: Resolution,
     /// How long points are kept.
@@ -176,6 +178,7 @@ impl Config {
         Ok(Self {
             sources: layers.uris("source", environment)?,
             sinks: layers.uris("sink", environment)?,
+            historical_source: layers.uri("historical_source", environment)?,
             resolution,
             retention,
             // One of one is the whole.

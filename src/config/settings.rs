@@ -41,6 +41,15 @@ pub const SETTINGS: &[Setting] = &[
         about: "Where points go, as PREFIX[:CONFIG[?OPTIONS]]; may be repeated",
     },
     Setting {
+        name: "historical_source",
+        aliases: &[],
+        placeholder: "URI",
+        default: "",
+        repeatable: false,
+        switch: false,
+        about: "Database that the historical API asks: the URI of a sink that is influxdb or prometheus, or one of its own",
+    },
+    Setting {
         name: "model_resolution",
         aliases: &["metric_resolution"],
         placeholder: "DURATION",
@@ -270,7 +279,7 @@ pub const OBSOLETE: &[Obsolete] = &[
 ];
 
 /// Flags of Heapster that this release does not know yet, so that the answer can say so.
-pub const NOT_YET: &[&str] = &["historical_source", "api_server"];
+pub const NOT_YET: &[&str] = &["api_server"];
 
 /// The setting of this name or alias, whichever of `_` and `-` it is spelled with.
 pub fn find(name: &str) -> Option<&'static Setting> {

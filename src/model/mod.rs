@@ -5,6 +5,7 @@ pub mod entity;
 pub mod inventory;
 pub mod label_copier;
 pub mod metric;
+pub mod past;
 pub mod pods;
 pub mod pool;
 pub mod report;

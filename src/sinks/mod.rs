@@ -1,10 +1,12 @@
 //! Where points can go: one file a kind and one line in [`KINDS`], which drives parsing, errors, `--help` and the
 //! README. Queueing and retrying are left to the exporter actor, formats to `wire`.
 
+pub mod asked;
 mod given;
 pub mod influxdb;
 pub mod log;
 pub mod prometheus;
+mod reach;
 pub mod verdict;
 
 use crate::client::kubernetes::LoginError;
@@ -29,6 +31,8 @@ pub struct Kind {
     pub about: &'static str,
     /// Its options.
     pub options: &'static [OptionLine],
+    /// Makes of a URI what can be asked about the past, where the kind can.
+    past: Option<asked::BuildPast>,
     build: fn(&Uri, &LabelCopier) -> Result<Built, ProblemError>,
 }
 
@@ -38,24 +42,28 @@ pub const KINDS: &[Kind] = &[
         prefix: "influxdb",
         about: "InfluxDB 1 and 2, VictoriaMetrics, and whatever else takes line protocol",
         options: influxdb::OPTIONS,
+        past: Some(influxdb::past),
         build: influxdb::build,
     },
     Kind {
         prefix: "prometheus",
         about: "Prometheus, VictoriaMetrics, Mimir, Thanos, and whatever else takes remote writes",
         options: prometheus::OPTIONS,
+        past: Some(prometheus::past),
         build: prometheus::build,
     },
     Kind {
         prefix: "log",
         about: "every point of every window as text in the log",
         options: &[],
+        past: None,
         build: log::build,
     },
     Kind {
         prefix: "metric",
         about: "taken for old manifests: the history is always kept",
         options: &[],
+        past: None,
         build: log::build,
     },
 ];
@@ -196,6 +204,15 @@ pub enum BuildError {
     /// A kind that is not there yet.
     #[error("{0}: {1:?} is not supported yet; leave it out, or give influxdb, prometheus or log")]
     NotYet(String, String),
+    /// A kind that cannot be asked.
+    #[error(
+        "{0}: {1:?} cannot be asked about the past; give the URI of a sink that is influxdb or prometheus, or one of \
+         these kinds of its own"
+    )]
+    Unasked(String, String),
+    /// No such kind that can be asked.
+    #[error("{0}: {1:?} is nothing that can be asked about the past; {2}")]
+    NoPast(String, String, String),
 }
 
 /// The sinks that these URIs name; `labels` says how objects' labels are told. Sinks of one name are numbered.

@@ -17,6 +17,7 @@ pub fn of_failure(error: &PostError) -> Refused {
         PostError::Unreachable(_) => "unreachable",
         PostError::Timeout(_) => "timeout",
         PostError::CutOff(_) => "cut_off",
+        PostError::TooLong(_) => "too_long",
     };
     let why = match error {
         PostError::Unreachable(_) => format!("{error}; look whether it runs and at the URL"),

@@ -5,6 +5,9 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::time::Duration;
 
+/// What is said of an answer that cannot be read.
+pub const FOREIGN: &str = "an answer that is not an InfluxDB's";
+
 /// A retention policy of a database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
@@ -73,7 +76,7 @@ pub fn alter_policy(database: &str, policy: &str, keeps: Duration) -> String {
 /// What an answer says.
 pub fn read(body: &[u8]) -> Said {
     let Ok(answer) = serde_json::from_slice::<Answer>(body) else {
-        return Said::Error("an answer that is not an InfluxDB's".to_owned());
+        return Said::Error(FOREIGN.to_owned());
     };
     let errors = answer.results.iter().map(|outcome| &outcome.error).chain([&answer.error]);
     if let Some(error) = errors.flatten().next() {
@@ -98,7 +101,7 @@ pub fn read(body: &[u8]) -> Said {
 }
 
 /// A name as the language wants it.
-fn quoted(name: &str) -> String {
+pub(super) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"))
 }
 

@@ -22,8 +22,8 @@ const OF_TAGS: &[char] = &[',', '=', ' '];
 /// What ends a measurement unless it is escaped.
 const OF_MEASUREMENTS: &[char] = &[',', ' '];
 
-/// The tags of an entity, or of a labelled part of it, sorted, each with a comma before it. What is summed up by one shard
-/// of several has its tag.
+/// The tags of an entity, or of a labelled part of it, sorted, each with a comma before it; `pod_id` if that is wanted. What
+/// is summed up by one shard of several has its tag.
 pub fn tags(
     cluster_name: &str,
     shard: Option<&str>,
@@ -31,11 +31,12 @@ pub fn tags(
     part: Option<&Labels>,
     facts: Option<&NodeInventory>,
     copier: &LabelCopier,
+    pod_id: bool,
 ) -> String {
     let labels = entity_labels::of(entity, facts, copier);
     let mut tags: Vec<(&str, &str)> =
         labels.iter().map(|(label, value)| (label.as_str(), value.as_str())).collect();
-    tags.retain(|(label, _)| !NO_TAGS.contains(label));
+    tags.retain(|(label, _)| !NO_TAGS.contains(label) || pod_id && *label == "pod_id");
     tags.extend(part.into_iter().flat_map(Labels::iter));
     tags.push(("cluster_name", cluster_name));
     tags.extend(shard::label(shard, entity));
@@ -73,19 +74,31 @@ pub fn set_apart(part: Option<&Labels>) -> Option<&'static str> {
 /// The measurement and the field of a metric, escaped: its whole name and `value`, or what stands before and behind its
 /// first slash. What sets a part apart stands behind that slash.
 pub fn names(metric: &str, apart: Option<&str>, with_fields: bool) -> (String, String) {
+    let (measurement, field) = parted(metric, apart, with_fields);
+    let (mut escaped, mut name) = (String::new(), String::new());
+    escape(&measurement, OF_MEASUREMENTS, &mut escaped);
+    escape(&field, OF_TAGS, &mut name);
+    (escaped, name)
+}
+
+/// The same as they are.
+pub fn parted(metric: &str, apart: Option<&str>, with_fields: bool) -> (String, String) {
     let whole = match (apart, metric.split_once('/')) {
         (Some(apart), Some((group, rest))) => Cow::Owned(format!("{group}/{apart}/{rest}")),
         _ => Cow::Borrowed(metric),
     };
-    let metric = &*whole;
-    let (measurement, field) = match metric.split_once('/') {
+    let (measurement, field) = match whole.split_once('/') {
         Some(parts) if with_fields => parts,
-        _ => (metric, "value"),
+        _ => (&*whole, "value"),
     };
-    let (mut escaped, mut name) = (String::new(), String::new());
-    escape(measurement, OF_MEASUREMENTS, &mut escaped);
-    escape(field, OF_TAGS, &mut name);
-    (escaped, name)
+    (measurement.to_owned(), field.to_owned())
+}
+
+/// A text as it is read back: what cannot be written is pictured.
+pub fn pictured(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    escape(text, &[], &mut out);
+    out
 }
 
 /// Appends a line. Whether it could be: whole numbers end at 2^63 - 1 there.

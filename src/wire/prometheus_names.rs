@@ -7,7 +7,9 @@
 use super::line_protocol::set_apart;
 use crate::model::entity::{Entity, Labels};
 use crate::model::inventory::NodeInventory;
-use crate::model::metric::{self, Form, Kind, Labelled, Levels, Metric, MetricKey, Unit, to_f64};
+use crate::model::metric::{
+    self, Form, Kind, Labelled, Levels, Metric, MetricKey, Unit, Value, to_f64, to_u64,
+};
 use crate::model::shard;
 
 /// A level: whose series are in one family.
@@ -227,20 +229,46 @@ pub const fn levels(metric: Metric) -> Levels {
 
 /// A value in the base unit, of what a metric's form holds.
 pub fn value(key: &MetricKey, held: u64) -> f64 {
-    let form = match key.form() {
-        Form::Integer | Form::Whole => 1,
-        Form::Milli => 1_000,
-        Form::Micro => 1_000_000,
-        Form::Double => return f64::from_bits(held),
+    match scale(key.form()) {
+        // One division alone, so that the result is the double nearest to the decimal number.
+        Some(form) => to_f64(held) / to_f64(form * in_base(key)),
+        None => f64::from_bits(held),
+    }
+}
+
+/// A value in the metric's own unit and form, of one in the base unit: what [`value`] was given, up to 2^53. None where it
+/// is no number, or none that the form holds.
+pub fn shown(key: &MetricKey, value: f64) -> Option<Value> {
+    let own = match scale(key.form()) {
+        Some(form) => to_u64((value * to_f64(form * in_base(key))).round())?,
+        None => key.form().hold(value)?,
     };
-    let unit = match key {
+    Some(key.form().show(own))
+}
+
+/// A number of the base unit in the metric's own unit.
+pub fn in_own_unit(key: &MetricKey, value: f64) -> f64 {
+    value * to_f64(in_base(key))
+}
+
+/// How many of what a form holds are one of the unit; None where it holds the number itself.
+const fn scale(form: Form) -> Option<u64> {
+    match form {
+        Form::Integer | Form::Whole => Some(1),
+        Form::Milli => Some(1_000),
+        Form::Micro => Some(1_000_000),
+        Form::Double => None,
+    }
+}
+
+/// How many of a metric's unit are one of the base unit.
+const fn in_base(key: &MetricKey) -> u64 {
+    match key {
         // Linux tells load averages in thousandths.
         MetricKey::Known(Metric::CpuLoad) => 1_000,
         MetricKey::Known(metric) => base(metric.descriptor().unit).1,
         _ => 1,
-    };
-    // One division alone, so that the result is the double nearest to the decimal number.
-    to_f64(held) / to_f64(form * unit)
+    }
 }
 
 /// A label and its value.

@@ -291,6 +291,7 @@ fn encoding(criterion: &mut Criterion) {
     let lines = |with_fields| Lines {
         labels: LabelCopier::default(),
         with_fields,
+        pod_id: false,
         cluster_name: Some("default".to_owned()),
         shard: None,
     };
@@ -307,7 +308,7 @@ fn encoding(criterion: &mut Criterion) {
     let packed: Vec<usize> = slices().map(|slice| gzip(&lines(false).body(&slice).0).len()).collect();
     say("line protocol, compressed", packed.iter().sum(), packed.iter().copied().max().unwrap());
     let known = Rc::new(Numbered::new(batch.clone(), takes));
-    let whose = Whose { cluster: Cluster::None, shard: None };
+    let whose = Whose { cluster: Cluster::None, shard: None, pod_id: false };
     let request = |version, range: std::ops::Range<usize>| {
         points_of(version, &whose, &Slice { window: known.clone(), range })
     };

@@ -21,7 +21,7 @@ fn run(args: &[&str]) -> Output {
 #[test]
 fn a_mistake_is_one_line_and_exit_code_2() {
     let good = "--source=kubernetes.summary_api:http://127.0.0.1:1?inClusterConfig=false";
-    let mistakes: [(&[&str], &[&str]); 19] = [
+    let mistakes: [(&[&str], &[&str]); 20] = [
         (&[], &["--source"]),
         (&["--sauce=x"], &["--sauce", "--source"]),
         (&["demo", "--noeds=2"], &["--noeds", "--nodes"]),
@@ -36,6 +36,7 @@ fn a_mistake_is_one_line_and_exit_code_2() {
         (&["--source=kubernetes.summary_api:''?kubletPort=1"], &["kubletPort", "kubeletPort"]),
         (&["--source=kubernetes.summary_api:''?kubeletHttps=maybe"], &["kubeletHttps", "maybe", "true"]),
         (&["--sink=lag", good], &["--sink", "lag", "log"]),
+        (&["--historical_source=log", good], &["--historical_source", "log", "influxdb or prometheus"]),
         (&["--sink=graphite:tcp://carbon:2003", good], &["--sink", "graphite", "not supported yet"]),
         (&["--source=cadvisor:external"], &["--source", "cadvisor", "not supported yet"]),
         (&["--tls_cert=cert.pem", good], &["--tls_cert", "--tls_key"]),

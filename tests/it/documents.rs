@@ -1,13 +1,17 @@
 //! The documents say what the code says, no more and no less: the README's tables are the code's tables, row for row,
 //! its flags, paths and examples are there, and the settings file is the defaults.
 
+use heapster::api::archive::AT_ONCE;
 use heapster::api::limits::Limits;
-use heapster::api::routes::ROUTES;
+use heapster::api::past::{BUCKETS, PODS};
+use heapster::api::routes::{HISTORICAL, ROUTES, Route};
 use heapster::config::cli::{self, Typed};
 use heapster::config::options::OptionLine;
 use heapster::config::settings::{GLOG_FLAGS, NOT_YET, OBSOLETE, SETTINGS, names};
 use heapster::config::{Config, Environment};
 use heapster::model::metric::{self, Descriptor, Kind, Labelled, Metric};
+use heapster::model::past::AGGREGATIONS;
+use heapster::sinks::asked::MOST_BYTES;
 use heapster::telemetry::Telemetry;
 use heapster::{sinks, sources};
 use std::collections::BTreeSet;
@@ -130,6 +134,15 @@ fn what_is_not_yet_there_is_told() {
 fn routes_are_told() {
     let rows = ROUTES.iter().map(|route| format!("| {} | {} |", code(&route.shown()), route.about));
     assert_table("## Routes", &rows.collect::<Vec<_>>());
+    let rows = HISTORICAL.iter().map(|route| format!("| {} | {} |", code(&route.shown()), route.about));
+    assert_table("### Historical routes", &rows.collect::<Vec<_>>());
+    says("### Historical routes", &format!("At most {AT_ONCE} questions are asked at once"));
+    says("### Historical routes", &format!("An answer of the database has at most {} MiB", MOST_BYTES >> 20));
+    let most = format!("at most {PODS} pods, and a series at most {BUCKETS} buckets");
+    says("### Historical routes", &most);
+    for (name, _) in AGGREGATIONS {
+        assert!(section("### Historical routes").contains(&code(name)), "{name}");
+    }
 }
 
 #[test]
@@ -164,9 +177,16 @@ fn limits_are_told() {
     assert!(section("## TLS").contains(&format!("every {} seconds", reread.as_secs())));
 }
 
+/// Every route there may be.
+fn all() -> impl Iterator<Item = &'static Route> {
+    ROUTES.iter().chain(HISTORICAL)
+}
+
 /// The paths of the README's curl lines, queries included.
 fn examples() -> Vec<&'static str> {
-    let lines = README.lines().filter_map(|line| line.strip_prefix("curl -s 'http://127.0.0.1:8082"));
+    // The demo's port, and that of one which asks a database.
+    let lines = README.lines().filter_map(|line| line.strip_prefix("curl -s 'http://127.0.0.1:808"));
+    let lines = lines.filter_map(|line| line.strip_prefix(['2', '3']));
     lines.map(|line| line.split('\'').next().unwrap()).collect()
 }
 
@@ -175,11 +195,10 @@ fn every_route_has_an_example_and_every_example_a_route() {
     let mut shown = BTreeSet::new();
     for example in examples() {
         let path = example.split('?').next().unwrap();
-        let route = ROUTES.iter().find(|route| route.matches(path));
+        let route = all().find(|route| route.matches(path));
         shown.insert(route.unwrap_or_else(|| panic!("no route answers {example}")).path);
     }
-    let missing: Vec<&str> =
-        ROUTES.iter().map(|route| route.path).filter(|path| !shown.contains(path)).collect();
+    let missing: Vec<&str> = all().map(|route| route.path).filter(|path| !shown.contains(path)).collect();
     assert_eq!(missing, [""; 0], "routes without a curl line");
 }
 
@@ -187,7 +206,7 @@ fn every_route_has_an_example_and_every_example_a_route() {
 fn paths_that_are_mentioned_are_there() {
     for span in README.split('`').skip(1).step_by(2).filter(|span| span.starts_with('/')) {
         let path = span.split('?').next().unwrap();
-        let known = ROUTES.iter().any(|route| route.matches(path));
+        let known = all().any(|route| route.matches(path));
         assert!(known || path == "/stats/summary", "no route {span:?}");
     }
 }

@@ -106,6 +106,7 @@ pub fn lines(windows: std::ops::Range<i64>) -> BTreeSet<String> {
     let lines = sinks::influxdb::Lines {
         labels: LabelCopier::default(),
         with_fields: false,
+        pod_id: false,
         cluster_name: Some("default".to_owned()),
         shard: None,
     };

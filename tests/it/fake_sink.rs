@@ -60,6 +60,8 @@ struct Kept {
     asked: Vec<Asked>,
     took: Vec<String>,
     writes: usize,
+    /// Whether it asks its script of questions as well.
+    questions: bool,
 }
 
 /// The server. Ends with the test.
@@ -77,6 +79,13 @@ impl FakeSink {
     /// One on a port of its own, which asks `script` what to do with each write, numbered from 0, and has a database.
     pub fn start(script: impl Fn(usize, &Asked) -> Manner + Send + Sync + 'static) -> Self {
         Self::at(0, script)
+    }
+
+    /// One that asks `script` what to do with whatever comes.
+    pub fn answering(script: impl Fn(usize, &Asked) -> Manner + Send + Sync + 'static) -> Self {
+        let sink = Self::at(0, script);
+        sink.kept.lock().unwrap().questions = true;
+        sink
     }
 
     /// One on this port.
@@ -131,7 +140,7 @@ fn serve(stream: TcpStream, kept: &Mutex<Kept>, script: &Script, clock: &Clock) 
         let manner = {
             let mut kept = kept.lock().unwrap();
             kept.asked.push(asked.clone());
-            if asked.path.contains("/write") {
+            if asked.path.contains("/write") || kept.questions {
                 kept.writes += 1;
                 let manner = script(kept.writes - 1, &asked);
                 // A status that says yes is a yes, even if the body is cut off.

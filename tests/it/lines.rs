@@ -28,7 +28,7 @@ fn lines_are_those_of_the_original() {
     let known = inventory(host, [web]);
     let stamp = window(0).end().nanos();
     let of = |entity: &Entity, part: Option<&Labels>| {
-        tags("default", None, entity, part, Some(&known), &LabelCopier::default())
+        tags("default", None, entity, part, Some(&known), &LabelCopier::default(), false)
     };
     let web = of(&of_container("shop", "web-1", "web"), None);
     let in_pod = ",cluster_name=default,container_base_image=nginx:1.9,container_name=web,labels=app:web\\,tier:fe,namespace_name=shop,nodename=n1,pod_name=web-1,type=pod_container";
@@ -60,10 +60,11 @@ fn lines_are_those_of_the_original() {
     let free = of(&of_free("n1", "kubelet"), None);
     assert_eq!(free, ",cluster_name=default,container_name=kubelet,nodename=n1,type=sys_container");
     assert_eq!(
-        tags("c", None, &Entity::Cluster, None, None, &LabelCopier::default()),
+        tags("c", None, &Entity::Cluster, None, None, &LabelCopier::default(), false),
         ",cluster_name=c,type=cluster"
     );
-    let namespace = tags("c", None, &Entity::Namespace("shop".into()), None, None, &LabelCopier::default());
+    let namespace =
+        tags("c", None, &Entity::Namespace("shop".into()), None, None, &LabelCopier::default(), false);
     assert_eq!(namespace, ",cluster_name=c,namespace_name=shop,type=ns");
     let most = u64::try_from(i64::MAX).unwrap();
     assert!(text("memory/usage", false, "", Value::Integer(most)).contains(&format!("value={most}i ")));
@@ -161,7 +162,7 @@ proptest! {
         let known = inventory(node("n1"), [facts]);
         let part = Labels::new([("resource_id", value.as_str())]);
         let entity = of_container(&namespace, &name, "main");
-        let tags = tags(&cluster, None, &entity, Some(&part), Some(&known), &LabelCopier::default());
+        let tags = tags(&cluster, None, &entity, Some(&part), Some(&known), &LabelCopier::default(), false);
         let metric = format!("custom/{custom}");
         let text = text(&metric, with_fields, &tags, Value::Float(float));
         prop_assert_eq!(text.matches('\n').count(), 1, "one line, whatever the names");

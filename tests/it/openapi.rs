@@ -3,7 +3,7 @@
 
 use crate::support::{Collector, until};
 use heapster::api::openapi::document;
-use heapster::api::routes::{ROUTES, Speaks};
+use heapster::api::routes::{HISTORICAL, ROUTES, Route, Speaks};
 use heapster::clock::Clock;
 use heapster::simulator::{Shape, Simulator};
 use serde_json::Value;
@@ -21,13 +21,17 @@ fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
 
 #[test]
 fn every_route_is_in_it_and_none_else() {
-    let document = document(&["east".into()]);
+    holds(&document(&["east".into()], false), &ROUTES.iter().collect::<Vec<_>>());
+    holds(&document(&["east".into()], true), &ROUTES.iter().chain(HISTORICAL).collect::<Vec<_>>());
+}
+
+fn holds(document: &Value, routes: &[&Route]) {
     let paths = document["paths"].as_object().unwrap();
     let told: BTreeSet<String> = paths.keys().cloned().collect();
-    assert_eq!(told, ROUTES.iter().map(|route| route.shown()).collect());
-    assert_eq!(told.len(), ROUTES.len());
+    assert_eq!(told, routes.iter().map(|route| route.shown()).collect());
+    assert_eq!(told.len(), routes.len());
     let mut ids = BTreeSet::new();
-    for route in ROUTES {
+    for route in routes {
         let path = route.shown();
         let operations = paths[&path].as_object().unwrap();
         assert_eq!(operations.keys().collect::<Vec<_>>(), ["get"], "{path}");
@@ -35,20 +39,20 @@ fn every_route_is_in_it_and_none_else() {
         assert_eq!(get["summary"], route.about);
         assert!(ids.insert(get["operationId"].as_str().unwrap().to_owned()), "{path}");
         let parameters = get["parameters"].as_array().unwrap().iter();
-        let parameters: Vec<&Value> = parameters.map(|parameter| resolved(&document, parameter)).collect();
+        let parameters: Vec<&Value> = parameters.map(|parameter| resolved(document, parameter)).collect();
         let in_path = parameters.iter().filter(|parameter| parameter["in"] == "path");
         let named: Vec<String> =
             in_path.map(|parameter| format!("{{{}}}", parameter["name"].as_str().unwrap())).collect();
         let parts: Vec<&str> = path.split('/').filter(|part| part.starts_with('{')).collect();
         assert_eq!(named, parts, "{path}");
-        let series = path.ends_with("/metrics/{metric}");
+        let series = path.ends_with("/metrics/{metric}") || path.contains("/metrics-aggregated/");
         assert_eq!(parameters.iter().any(|parameter| parameter["name"] == "start"), series, "{path}");
         let responses = get["responses"].as_object().unwrap();
         for (status, response) in responses {
-            let response = resolved(&document, response);
+            let response = resolved(document, response);
             assert!(response["description"].is_string(), "{path}: {status}");
             for content in response["content"].as_object().unwrap().values() {
-                resolved(&document, &content["schema"]);
+                resolved(document, &content["schema"]);
             }
         }
         assert_eq!(responses.contains_key("406"), route.speaks == Speaks::Json, "{path}");
@@ -56,7 +60,7 @@ fn every_route_is_in_it_and_none_else() {
 }
 
 /// What is wrong with a value, by the part of JSON Schema that the document uses.
-fn wrong(document: &Value, schema: &Value, value: &Value, at: &str) -> Vec<String> {
+pub fn wrong(document: &Value, schema: &Value, value: &Value, at: &str) -> Vec<String> {
     let schema = resolved(document, schema);
     let is = |kind: &str| match kind {
         "object" => value.is_object(),

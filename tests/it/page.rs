@@ -67,14 +67,14 @@ fn what_others_named_is_shown_and_not_obeyed() {
     };
     let stale = ClusterState { age: Some(Duration::from_secs(200)), name: "old".into(), ..state.clone() };
     let silent = ClusterState { discovered: false, name: "away".into(), ..state.clone() };
-    let page = html(Ok(&[state, stale, silent]), &[odd.to_owned()], Duration::from_secs(180), None);
+    let page = html(Ok(&[state, stale, silent]), &[odd.to_owned()], Duration::from_secs(180), None, false);
     let shown = "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;&quot;&amp;";
     assert_eq!(page.matches(shown).count(), 2, "{page}");
     assert!(!page.contains("<script"), "{page}");
     for word in ["waiting for the first answer", ">stale<", "the API server has not answered yet"] {
         assert!(page.contains(word), "{word}: {page}");
     }
-    let page = html(Err(&odd.to_owned()), &[], Duration::ZERO, None);
+    let page = html(Err(&odd.to_owned()), &[], Duration::ZERO, None, true);
     assert!(page.contains(shown) && page.contains("None."), "{page}");
 }
 

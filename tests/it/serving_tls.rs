@@ -363,7 +363,7 @@ async fn files_that_cannot_be_used_are_told_with_flag_file_and_fix() {
         let config = resolved(&flags.iter().map(String::as_str).collect::<Vec<_>>());
         let sources = sources::build(&config.sources).unwrap();
         let sinks = sinks::build(&config.sinks, &config.labels).unwrap();
-        let error = topology::start(&config, sources, sinks, Clock::system()).await.err();
+        let error = topology::start(&config, sources, sinks, None, Clock::system()).await.err();
         let error = chain(&error.unwrap_or_else(|| panic!("{flag} {said}: it starts")));
         for word in [&format!("--{flag}"), name, said] {
             assert!(error.contains(word), "{word:?} is not said: {error}");

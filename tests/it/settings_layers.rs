@@ -43,6 +43,7 @@ fn shown(config: &Config, setting: &str) -> String {
     match setting {
         "source" => format!("{:?}", config.sources),
         "sink" => format!("{:?}", config.sinks),
+        "historical_source" => format!("{:?}", config.historical_source),
         "model_resolution" => format!("{:?}", config.resolution),
         "retention" => format!("{:?}", config.retention),
         "shard" => format!("{:?}", config.shard),
@@ -89,6 +90,7 @@ fn sound(setting: &str) -> [&'static str; 3] {
     match setting {
         "source" => ["a:http://one", "a:http://two", "a:http://three"],
         "sink" => ["s:http://one", "s:http://two", "s:http://three"],
+        "historical_source" => ["h:http://one", "h:http://two", "h:http://three"],
         "model_resolution" => ["10s", "45s", "1m"],
         "retention" => ["5m", "1h", "2h 30m"],
         "shard" => ["1/3", "2/3", "1000/1000"],

@@ -24,6 +24,7 @@ const BAD: &[(&str, &[&str], &str)] = &[
     ("shutdown_grace", &["", "10", "x", "0s", "0", "11m", "-1s"], "give"),
     ("disable_export", &["", "yes", "2", "tRue"], "true"),
     ("disable_metric_sink", &["", "no", "-1"], "false"),
+    ("historical_source", &[":http://db", ":"], "PREFIX"),
     ("sink_export_data_timeout", &["", "20", "0s", "61m"], "give"),
     ("allowed_users", &[",", " , ,"], "names"),
     ("store_label", &["=", "a=", "=a", "b=c=d"], "NEW=NAME"),

@@ -61,7 +61,11 @@ impl Collector {
         let config = resolved(args);
         let sources = sources::build(&config.sources).unwrap();
         let sinks = sinks::build(&config.sinks, &config.labels).unwrap();
-        let running = topology::start_with(&config, sources, sinks, Clock::system(), limits).await.unwrap();
+        let running = {
+            let past = config.historical_source.as_ref().map(|uri| sinks::asked::build(uri).unwrap());
+            topology::start_with(&config, sources, sinks, past, Clock::system(), limits).await
+        }
+        .unwrap();
         let scheme = if config.tls.is_some() { "https" } else { "http" };
         let base = format!("{scheme}://{}", running.address);
         Self { running, base }
@@ -72,7 +76,7 @@ impl Collector {
         let config = resolved(args);
         let sources = sources::build(&config.sources).unwrap();
         let sinks = sinks::build(&config.sinks, &config.labels).unwrap();
-        topology::start(&config, sources, sinks, Clock::system()).await.err().unwrap().to_string()
+        topology::start(&config, sources, sinks, None, Clock::system()).await.err().unwrap().to_string()
     }
 
     /// Asks for a path, whatever comes.

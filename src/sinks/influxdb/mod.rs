@@ -1,9 +1,11 @@
 //! `influxdb`: InfluxDB's two write APIs, with the options of Heapster's sink (`common/influxdb/influxdb.go`) and a few
 //! more. How a line looks is left to `wire`, asking again to the exporter actor.
 
+mod asked;
 mod options;
 mod server;
 
+pub use asked::past;
 pub use options::OPTIONS;
 
 use super::{Built, ProblemError, Refused, Sink, Slice, Surroundings};
@@ -37,6 +39,7 @@ pub fn build(uri: &Uri, labels: &LabelCopier) -> Result<Built, ProblemError> {
         let lines = Lines {
             labels,
             with_fields: options.with_fields,
+            pod_id: options.pod_id,
             // One name for the points of several clusters would have them fall together.
             cluster_name: if surroundings.several_clusters {
                 None
@@ -108,6 +111,8 @@ pub struct Lines {
     pub labels: LabelCopier,
     /// Whether a metric's name is parted into measurement and field.
     pub with_fields: bool,
+    /// Whether pods and containers have the tag `pod_id`.
+    pub pod_id: bool,
     /// The tag `cluster_name`; None for the cluster's own.
     pub cluster_name: Option<String>,
     /// The tag `shard` of sums; None where the whole cluster is collected.
@@ -132,8 +137,9 @@ impl Lines {
                 let (Some((entity, part)), Some(tagged)) = (rows.key(row), tagged.get_mut(row)) else {
                     return;
                 };
+                let facts = block.facts.as_deref();
                 let tags = tagged.get_or_insert_with(|| {
-                    tags(cluster, shard, entity, part, block.facts.as_deref(), &self.labels)
+                    tags(cluster, shard, entity, part, facts, &self.labels, self.pod_id)
                 });
                 let key = (metric.clone(), set_apart(part));
                 let names = named

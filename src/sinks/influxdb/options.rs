@@ -7,6 +7,7 @@ use crate::config::options::OptionLine;
 use crate::config::uri::{Uri, UriError};
 use crate::rollup::points::{Takes, public};
 use crate::sinks::given::{bad, concurrency, secret, server, timeout, trust};
+use crate::sinks::reach::Means;
 use crate::wire::influx_query::parse_duration;
 use std::time::Duration;
 use url::Url;
@@ -40,6 +41,11 @@ pub const OPTIONS: &[OptionLine] = &[
         name: "cluster_name",
         default: "default",
         about: "tag cluster_name of every point, where one cluster is collected",
+    },
+    OptionLine {
+        name: "pod_id",
+        default: "false",
+        about: "tag pod_id of pods and containers, so that the past can be asked for them by uid",
     },
     OptionLine {
         name: "disable_counter_metrics",
@@ -85,6 +91,16 @@ pub(super) enum Api {
     V2 { org: String, bucket: String },
 }
 
+impl Api {
+    /// What the secret is.
+    pub(super) fn means(&self) -> Means {
+        match self {
+            Self::V1 { user, .. } => Means::Password(user.clone()),
+            Self::V2 { .. } => Means::Token("Token"),
+        }
+    }
+}
+
 /// What an `influxdb` URI says.
 #[derive(Debug)]
 pub(super) struct Options {
@@ -94,6 +110,7 @@ pub(super) struct Options {
     pub secret: TokenSource,
     pub with_fields: bool,
     pub cluster_name: String,
+    pub pod_id: bool,
     pub concurrency: usize,
     /// None where it was not given.
     pub timeout: Option<Duration>,
@@ -119,6 +136,7 @@ impl Options {
             secret,
             with_fields: uri.flag("withfields", false)?,
             cluster_name: uri.text("cluster_name").unwrap_or("default").to_owned(),
+            pod_id: uri.flag("pod_id", false)?,
             concurrency: concurrency(uri)?,
             timeout: timeout(uri)?,
             gzip: uri.flag("gzip", true)?,

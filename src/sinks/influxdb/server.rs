@@ -1,9 +1,10 @@
 //! One InfluxDB: having a database with the right policy there, and writing to it. What is written is left to the sink.
 
 use super::options::{Api, Options};
-use crate::client::credentials::{Secret, Token, TokenSource};
-use crate::client::post::{Answer, Poster, Request, Who};
+use crate::client::credentials::TokenSource;
+use crate::client::post::{Answer, Poster, Who};
 use crate::clock::Clock;
+use crate::sinks::reach::{Key, Reach, below, form, of_form};
 use crate::sinks::{Refused, verdict};
 use crate::wire::influx_query::{self as query, Policy, Said};
 use std::cell::RefCell;
@@ -16,10 +17,8 @@ const HEAPSTERS: &str = "default";
 
 /// One InfluxDB.
 pub(super) struct Server {
-    poster: Poster,
+    reach: Reach,
     options: Options,
-    token: Token,
-    clock: Clock,
     /// The policy that is written to, once it is known to be there; the inner None leaves it to the server.
     policy: RefCell<Option<Option<String>>>,
 }
@@ -33,8 +32,8 @@ impl Server {
     ) -> Self {
         let poster = Poster::new(tls, options.timeout.unwrap_or(within));
         let secret = std::mem::replace(&mut options.secret, TokenSource::None);
-        let token = Token::new(secret, clock.clone());
-        Self { poster, options, token, clock, policy: RefCell::default() }
+        let key = Key::new(secret, options.api.means(), clock.clone());
+        Self { reach: Reach::new(poster, key, clock), options, policy: RefCell::default() }
     }
 
     pub(super) fn compresses(&self) -> bool {
@@ -106,19 +105,17 @@ impl Server {
 
     async fn ask(&self, statement: String) -> Result<Said, Refused> {
         let url = self.url(&["query"], &[]);
-        let form = url::form_urlencoded::Serializer::new(String::new()).append_pair("q", &statement).finish();
-        let headers = vec![("content-type", "application/x-www-form-urlencoded".to_owned())];
-        let (answer, who) = self.post(url, headers, form.into_bytes()).await?;
+        let (answer, who) = self.post(url, vec![of_form()], form(&[("q", &statement)])).await?;
         match answer.status {
             200 => Ok(query::read(&answer.body)),
             // Rights are refused in the same words as mistakes, by their status alone told apart.
             400 | 403 => match query::read(&answer.body) {
                 Said::Error(error) => Ok(Said::Error(who.hidden_in(&error))),
-                Said::Policies(_) => Err(verdict::of_answer(&answer, &who, 0, self.clock.now().seconds())),
+                Said::Policies(_) => Err(verdict::of_answer(&answer, &who, 0, self.reach.now())),
             },
             // What has no such question has no databases to be made: VictoriaMetrics' cluster, Telegraf.
             404 | 405 => Ok(Said::Policies(None)),
-            _ => Err(verdict::of_answer(&answer, &who, 0, self.clock.now().seconds())),
+            _ => Err(verdict::of_answer(&answer, &who, 0, self.reach.now())),
         }
     }
 
@@ -153,40 +150,21 @@ impl Server {
             (400 | 422, Some(dropped)) => {
                 Err(Refused::Never { reason: reason(&said), dropped: dropped.min(points), why: said })
             }
-            _ => Err(verdict::of_answer(&answer, &who, points, self.clock.now().seconds())),
+            _ => Err(verdict::of_answer(&answer, &who, points, self.reach.now())),
         }
     }
 
-    /// Posts, and once more where the secret was refused and there is a newer one.
     async fn post(
         &self,
         url: Url,
         headers: Vec<(&'static str, String)>,
         body: Vec<u8>,
     ) -> Result<(Answer, Who), Refused> {
-        let request = Request { url, who: Who::Anonymous, headers, body };
-        let answered = self.poster.post_as(&self.token, |secret| self.who(secret), request).await;
-        answered.map_err(|error| verdict::of_failure(&error))
-    }
-
-    fn who(&self, secret: Option<Secret>) -> Who {
-        match (&self.options.api, secret) {
-            (Api::V1 { user, .. }, Some(secret)) => Who::Basic(user.clone(), secret),
-            (Api::V2 { .. }, Some(secret)) => Who::Token("Token", secret),
-            (_, None) => Who::Anonymous,
-        }
+        self.reach.ask(url, headers, Some(body)).await.map_err(|error| verdict::of_failure(&error))
     }
 
     fn url(&self, path: &[&str], pairs: &[(&str, &str)]) -> Url {
-        let mut url = self.options.base.clone();
-        if let Ok(mut segments) = url.path_segments_mut() {
-            segments.pop_if_empty().extend(path);
-        }
-        url.set_query(None);
-        if !pairs.is_empty() {
-            url.query_pairs_mut().extend_pairs(pairs);
-        }
-        url
+        below(&self.options.base, path, pairs)
     }
 }
 

@@ -1,9 +1,11 @@
 //! `prometheus`: remote write 2.0, or 1.0 where that alone is taken, to Prometheus, VictoriaMetrics, Mimir, Thanos and
 //! whatever else takes it. How series look is left to `wire`, asking again to the exporter actor.
 
+mod asked;
 mod options;
 mod server;
 
+pub use asked::past;
 pub use options::OPTIONS;
 
 use super::{Built, ProblemError, Refused, Sink, Slice, Surroundings};
@@ -17,7 +19,9 @@ use crate::model::time::Timestamp;
 use crate::rollup::block::{Layout, Row};
 use crate::rollup::ended::{Ended, Followed};
 use crate::rollup::points::Takes;
-use crate::wire::prometheus_names::{self, Family, Level, Type, apart, labels, own_label, takes, value};
+use crate::wire::prometheus_names::{
+    self, Family, Label, Level, Type, apart, labels, own_label, takes, value,
+};
 use crate::wire::remote_write::{LabelSet, Named, STALE, Sample, Version, Writer};
 use futures_util::future::LocalBoxFuture;
 use options::Options;
@@ -39,9 +43,10 @@ pub fn build(uri: &Uri, _: &LabelCopier) -> Result<Built, ProblemError> {
             true => Cluster::Own,
             false => options.cluster.clone().map_or(Cluster::None, Cluster::Given),
         };
-        let (batch, concurrency) = (options.batch, options.concurrency);
+        let (batch, concurrency, pod_id) = (options.batch, options.concurrency, options.pod_id);
         let server = Server::new(options, tls, surroundings.within, surroundings.clock.clone());
-        let whose = Whose { cluster, shard: surroundings.shard.map(|shard| shard.to_string()) };
+        let shard = surroundings.shard.map(|shard| shard.to_string());
+        let whose = Whose { cluster, shard, pod_id };
         let put = Put { whose, batch, server, followed: RefCell::default() };
         Box::new(Prometheus { batch, concurrency, put: Rc::new(put) })
     };
@@ -147,6 +152,8 @@ pub struct Whose {
     pub cluster: Cluster,
     /// The label `shard` of sums; None where the whole cluster is collected.
     pub shard: Option<String>,
+    /// Whether pods and containers have the label `uid`.
+    pub pod_id: bool,
 }
 
 impl Whose {
@@ -159,7 +166,7 @@ impl Whose {
 pub fn points(version: Version, whose: &Whose, slice: &Slice) -> Vec<u8> {
     let window = &slice.window;
     let at = window.batch.window.end();
-    let mut request = Request::new(version, whose.labels(&window.batch.cluster));
+    let mut request = Request::new(version, whose, &window.batch.cluster);
     for (block, range) in window.slices(slice.range.clone()) {
         let mut series = request.of(&block.layout, block.facts.as_deref());
         let starts = block.column(Metric::StartTime).unwrap_or_default();
@@ -175,7 +182,7 @@ pub fn points(version: Version, whose: &Whose, slice: &Slice) -> Vec<u8> {
 
 /// The request that says that these series have ended.
 fn markers(version: Version, whose: &Whose, own: &str, ended: &Ended, at: Timestamp) -> Vec<u8> {
-    let mut request = Request::new(version, whose.labels(own));
+    let mut request = Request::new(version, whose, own);
     let mut series = request.of(&ended.layout, ended.facts.as_deref());
     for (row, metric) in &ended.series {
         series.push(*row, metric, at, STALE, |_| None);
@@ -183,16 +190,26 @@ fn markers(version: Version, whose: &Whose, own: &str, ended: &Ended, at: Timest
     request.writer.finish()
 }
 
+/// The label of a pod's uid.
+fn uid<'a>(entity: &Entity, facts: &'a NodeInventory) -> Option<Label<'a>> {
+    let (Entity::Pod { namespace, pod } | Entity::PodContainer { namespace, pod, .. }) = entity else {
+        return None;
+    };
+    facts.pod(namespace, pod).map(|facts| ("uid", &*facts.uid)).filter(|(_, uid)| !uid.is_empty())
+}
+
 /// A request being written.
 struct Request<'a> {
     writer: Writer,
     whose: prometheus_names::Whose<'a>,
+    pod_id: bool,
     families: Map<(MetricKey, Level, Option<&'static str>), (Named, Type)>,
 }
 
 impl<'a> Request<'a> {
-    fn new(version: Version, whose: prometheus_names::Whose<'a>) -> Self {
-        Self { writer: Writer::new(version), whose, families: Map::default() }
+    fn new(version: Version, whose: &'a Whose, own: &'a str) -> Self {
+        let (whose, pod_id) = (whose.labels(own), whose.pod_id);
+        Self { writer: Writer::new(version), whose, pod_id, families: Map::default() }
     }
 
     fn of<'r>(&'r mut self, layout: &'r Layout, facts: Option<&'r NodeInventory>) -> Series<'r, 'a> {
@@ -218,7 +235,7 @@ impl Series<'_, '_> {
         value: f64,
         start: impl FnOnce(&Entity) -> Option<Timestamp>,
     ) {
-        let Request { writer, whose, families } = &mut *self.request;
+        let Request { writer, whose, pod_id, families } = &mut *self.request;
         let Some((entity, part)) = self.layout.rows.key(row) else { return };
         let (level, apart) = (Level::of(entity), apart(key, part));
         // Metrics that are not in the catalogue share a family, and bear a label of their own.
@@ -228,7 +245,12 @@ impl Series<'_, '_> {
         });
         let start = if *kind == Type::Counter { start(entity) } else { None };
         let sample = Sample { value, at, start };
-        let of_entity = || labels(*whose, entity, part, self.facts);
+        let of_entity = || {
+            let mut labels = labels(*whose, entity, part, self.facts);
+            labels.extend(self.facts.filter(|_| *pod_id).and_then(|facts| uid(entity, facts)));
+            labels.sort_unstable();
+            labels
+        };
         if let Some(own) = own_label(key) {
             let mut labels = of_entity();
             labels.push(own);

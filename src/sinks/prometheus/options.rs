@@ -5,6 +5,7 @@ use crate::client::post::Trust;
 use crate::config::options::OptionLine;
 use crate::config::uri::{Uri, UriError};
 use crate::sinks::given::{bad, concurrency, secret, server, timeout, trust};
+use crate::sinks::reach::Means;
 use crate::wire::remote_write::Version;
 use std::time::Duration;
 use url::Url;
@@ -29,6 +30,11 @@ pub const OPTIONS: &[OptionLine] = &[
         name: "cluster",
         default: "",
         about: "label cluster of every series, where one cluster is collected",
+    },
+    OptionLine {
+        name: "pod_id",
+        default: "false",
+        about: "label uid of pods and containers, so that the past can be asked for them by uid",
     },
     OptionLine { name: "user", default: "", about: "user, for a server that asks for a password" },
     OptionLine { name: "pw", default: "", about: "the user's password, or file:// and a path to it" },
@@ -58,6 +64,7 @@ pub(super) struct Options {
     pub version: Option<Version>,
     /// None where it was not given.
     pub cluster: Option<String>,
+    pub pod_id: bool,
     /// None for a bearer token, or for nobody.
     pub user: Option<String>,
     pub secret: TokenSource,
@@ -102,6 +109,7 @@ impl Options {
             url,
             version,
             cluster: uri.text("cluster").map(str::to_owned),
+            pod_id: uri.flag("pod_id", false)?,
             user,
             secret,
             tenant,
@@ -114,6 +122,11 @@ impl Options {
     /// What it is called: where it writes to.
     pub(super) fn name(&self) -> String {
         format!("prometheus:{}", self.url.as_str().split('?').next().unwrap_or_default())
+    }
+
+    /// What the secret is.
+    pub(super) fn means(&self) -> Means {
+        self.user.clone().map_or(Means::Token("Bearer"), Means::Password)
     }
 
     pub(super) fn is_secure(&self) -> bool {

@@ -2,9 +2,10 @@
 //! left to the sink.
 
 use super::options::Options;
-use crate::client::credentials::{Secret, Token, TokenSource};
-use crate::client::post::{Answer, Poster, Request, Who};
+use crate::client::credentials::TokenSource;
+use crate::client::post::{Answer, Poster, Who};
 use crate::clock::Clock;
+use crate::sinks::reach::{Key, Reach};
 use crate::sinks::{Refused, verdict};
 use crate::wire::remote_write::Version;
 use std::cell::Cell;
@@ -18,10 +19,8 @@ const PARTIAL: &str = "partial_write";
 
 /// One server.
 pub(super) struct Server {
-    poster: Poster,
+    reach: Reach,
     options: Options,
-    token: Token,
-    clock: Clock,
     /// The version that it has taken, once it has.
     taken: Cell<Option<Version>>,
 }
@@ -43,7 +42,8 @@ impl Server {
     ) -> Self {
         let poster = Poster::new(tls, options.timeout.unwrap_or(within));
         let secret = std::mem::replace(&mut options.secret, TokenSource::None);
-        Self { poster, options, token: Token::new(secret, clock.clone()), clock, taken: Cell::new(None) }
+        let key = Key::new(secret, options.means(), clock.clone());
+        Self { reach: Reach::new(poster, key, clock), options, taken: Cell::new(None) }
     }
 
     /// Writes so many samples, of which `body` gives the request in the version that is asked for.
@@ -81,7 +81,7 @@ impl Server {
         let (answer, who) = self.post(version, body).await?;
         let good = (200..300).contains(&answer.status);
         let written = answer.header(WRITTEN).and_then(|count| count.trim().parse::<usize>().ok());
-        let refused = || verdict::of_answer(&answer, &who, samples, self.clock.now().seconds());
+        let refused = || verdict::of_answer(&answer, &who, samples, self.reach.now());
         let said = || format!("status {}: {}", answer.status, verdict::words(&answer, &who));
         Ok(match (version, written) {
             (Version::One, _) if !good => Outcome::Refused(refused()),
@@ -112,12 +112,7 @@ impl Server {
             ("x-prometheus-remote-write-version", version.header().to_owned()),
         ];
         headers.extend(self.options.tenant.clone().map(|tenant| ("x-scope-orgid", tenant)));
-        let request = Request { url: self.options.url.clone(), who: Who::Anonymous, headers, body };
-        let who = |secret: Option<Secret>| match (&self.options.user, secret) {
-            (Some(user), Some(secret)) => Who::Basic(user.clone(), secret),
-            (None, Some(secret)) => Who::Token("Bearer", secret),
-            (_, None) => Who::Anonymous,
-        };
-        self.poster.post_as(&self.token, who, request).await.map_err(|error| verdict::of_failure(&error))
+        let answered = self.reach.ask(self.options.url.clone(), headers, Some(body)).await;
+        answered.map_err(|error| verdict::of_failure(&error))
     }
 }
