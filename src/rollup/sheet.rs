@@ -96,6 +96,11 @@ impl Sheet {
         self.known.get(metric.index())?.as_ref()?.get(row)
     }
 
+    /// Whether any row has a value of the metric.
+    pub fn has(&self, metric: Metric) -> bool {
+        self.known.get(metric.index()).is_some_and(Option::is_some)
+    }
+
     /// The rows that have a value of the metric.
     pub fn rows_with(&self, metric: Metric) -> Vec<Row> {
         let cells = self.known.get(metric.index()).and_then(Option::as_ref);

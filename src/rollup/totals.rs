@@ -1,12 +1,12 @@
 //! What the inventory adds to one node's answer, and the sums: requests and limits of containers, containers into pods,
 //! pods into namespaces and the node. How sums add up is left to [`super::sum`].
 
-use super::block::Row;
+use super::block::{Row, Rows};
 use super::node::{MAX_OTHER_METRICS, Tally};
 use super::sheet::Sheet;
 use super::sum::{NamespaceSums, Sums, additive};
 use crate::model::entity::{Entity, Name};
-use crate::model::inventory::{NodeInventory, PodFacts, Resources};
+use crate::model::inventory::{ContainerFacts, NodeInventory, PodFacts, Resources};
 use crate::model::metric::{Form, Metric, MetricKey, to_f64};
 use std::sync::Arc;
 
@@ -28,74 +28,48 @@ pub(super) fn set_sums(
     tally: &mut Tally,
 ) -> NamespaceSums {
     let rows = sheet.rows().clone();
-    let additive: Vec<Metric> = additive().collect();
-    // Sorted as the rows are: by namespace and pod.
-    let mut pods: Vec<PodSums<'_>> = Vec::new();
-    let mut pod_rows = Vec::new();
-    for (row, (entity, labels)) in rows.iter().enumerate() {
-        let (namespace, pod, container) = match entity {
-            Entity::Pod { namespace, pod } if labels.is_none() => {
-                pod_rows.push((row, namespace, pod));
-                continue;
+    let mut pods = pods_in(&rows, inventory);
+    for pod in &pods {
+        for (row, facts) in &pod.containers {
+            if let Some(facts) = facts {
+                set_facts(sheet, *row, facts, tally);
             }
-            Entity::PodContainer { namespace, pod, container } if labels.is_none() => {
-                (namespace, pod, container)
-            }
-            _ => continue,
-        };
-        let is_next = !pods.last().is_some_and(|last| last.is_of(namespace, pod));
-        if is_next {
-            let facts = inventory.pod(namespace, pod);
-            pods.push(PodSums { namespace, pod, facts, known: Sums::default(), containers: Vec::new() });
         }
-        let Some(sums) = pods.last_mut() else { continue };
-        let facts = sums.facts.and_then(|pod| pod.containers.iter().find(|facts| facts.name == *container));
-        if let Some(facts) = facts {
-            set_resources(sheet, row, &facts.requests, &facts.limits);
-            if let Some(restarts) = facts.restarts {
-                sheet.set(row, Metric::RestartCount, restarts);
-            }
-            for (resource, amount) in &facts.other_requests {
-                let metric = MetricKey::Resource(format!("{resource}/request").into());
-                if !sheet.set_other(row, &metric, *amount, MAX_OTHER_METRICS) {
-                    tally.metrics_over_limit += 1;
+    }
+    for metric in additive().filter(|metric| sheet.has(*metric)) {
+        for pod in &mut pods {
+            for (row, _) in &pod.containers {
+                if let Some(held) = sheet.get(*row, metric) {
+                    pod.known.add(metric, held);
                 }
             }
         }
-        for metric in &additive {
-            if let Some(held) = sheet.get(row, *metric) {
-                sums.known.add(*metric, held);
-            }
-        }
-        sums.containers.push(row);
     }
     let others: Vec<MetricKey> = sheet.other_metrics().cloned().collect();
-    let mut namespaces = NamespaceSums::default();
-    let mut pods = pods.iter().peekable();
-    for (row, namespace, pod) in pod_rows {
-        while pods.next_if(|sums| (sums.namespace, sums.pod) < (namespace, pod)).is_some() {}
-        let of_containers = pods.next_if(|sums| sums.is_of(namespace, pod));
-        if let Some(sums) = of_containers {
-            for (metric, held) in sums.known.iter() {
-                match sheet.get(row, metric) {
-                    None => sheet.set(row, metric, held),
-                    Some(pause) if pods_are_pause && !is_traffic(metric) => {
-                        sheet.set(row, metric, pause.saturating_add(held));
-                    }
-                    Some(_) => {}
+    for pod in &pods {
+        let row = pod.row;
+        for (metric, held) in pod.known.iter() {
+            match sheet.get(row, metric) {
+                None => sheet.set(row, metric, held),
+                Some(pause) if pods_are_pause && !is_traffic(metric) => {
+                    sheet.set(row, metric, pause.saturating_add(held));
                 }
-            }
-            for metric in &others {
-                if let Some(held) = sums.of_other(sheet, metric) {
-                    sheet.set_other(row, metric, held, MAX_OTHER_METRICS);
-                }
+                Some(_) => {}
             }
         }
-        let facts = of_containers.map_or_else(|| inventory.pod(namespace, pod), |sums| sums.facts);
-        let host_network = facts.is_some_and(|facts| facts.host_network);
-        let sums = namespaces.of(namespace);
-        for metric in &additive {
-            let Some(held) = sheet.get(row, *metric) else { continue };
+        for metric in &others {
+            if let Some(held) = pod.of_other(sheet, metric) {
+                sheet.set_other(row, metric, held, MAX_OTHER_METRICS);
+            }
+        }
+    }
+    let present: Vec<Metric> = additive().filter(|metric| sheet.has(*metric)).collect();
+    let mut namespaces = NamespaceSums::default();
+    for pod in &pods {
+        let host_network = pod.facts.is_some_and(|facts| facts.host_network);
+        let sums = namespaces.of(pod.namespace);
+        for metric in &present {
+            let Some(held) = sheet.get(pod.row, *metric) else { continue };
             if !(host_network && is_traffic(*metric)) {
                 sums.add(*metric, held);
             }
@@ -104,27 +78,72 @@ pub(super) fn set_sums(
     namespaces
 }
 
-/// Whether a metric tells of the network interfaces, which a host-network pod shares with its node.
-pub(super) fn is_traffic(metric: Metric) -> bool {
-    metric.descriptor().name.starts_with("network/")
+/// What the inventory knows of a container.
+fn set_facts(sheet: &mut Sheet, row: Row, facts: &ContainerFacts, tally: &mut Tally) {
+    set_resources(sheet, row, &facts.requests, &facts.limits);
+    if let Some(restarts) = facts.restarts {
+        sheet.set(row, Metric::RestartCount, restarts);
+    }
+    for (resource, amount) in &facts.other_requests {
+        let metric = MetricKey::Resource(format!("{resource}/request").into());
+        if !sheet.set_other(row, &metric, *amount, MAX_OTHER_METRICS) {
+            tally.metrics_over_limit += 1;
+        }
+    }
 }
 
-/// What the containers of a pod add up to.
+/// A pod's row, its containers' and what they add up to.
 struct PodSums<'a> {
     namespace: &'a Name,
     pod: &'a Name,
+    row: Row,
     facts: Option<&'a Arc<PodFacts>>,
     known: Sums,
-    containers: Vec<Row>,
+    containers: Vec<(Row, Option<&'a ContainerFacts>)>,
+}
+
+/// Every pod that has a row; every container's has, reported or not. Both the rows and what is known are sorted by namespace and pod, so
+/// that each is found beside the one before.
+fn pods_in<'a>(rows: &'a Rows, inventory: &'a NodeInventory) -> Vec<PodSums<'a>> {
+    let mut facts = inventory.pods.iter().peekable();
+    let mut pods: Vec<PodSums<'a>> = Vec::with_capacity(inventory.pods.len());
+    let mut containers = Vec::new();
+    for (row, (entity, labels)) in rows.iter().enumerate() {
+        match entity {
+            Entity::Pod { namespace, pod } if labels.is_none() => {
+                let is_before = |facts: &&Arc<PodFacts>| {
+                    (&facts.namespace, &facts.name) != (namespace, pod)
+                        && (&facts.namespace, &facts.name) < (namespace, pod)
+                };
+                while facts.next_if(is_before).is_some() {}
+                let facts = facts.next_if(|facts| (&facts.namespace, &facts.name) == (namespace, pod));
+                let (known, containers) = (Sums::default(), Vec::new());
+                pods.push(PodSums { namespace, pod, row, facts, known, containers });
+            }
+            Entity::PodContainer { namespace, pod, container } if labels.is_none() => {
+                containers.push((row, namespace, pod, container));
+            }
+            _ => {}
+        }
+    }
+    let mut at = 0;
+    for (row, namespace, pod, container) in containers {
+        let step = pods.iter().skip(at).position(|sums| sums.is_of(namespace, pod));
+        at += step.unwrap_or(0);
+        let Some(sums) = pods.get_mut(at).filter(|_| step.is_some()) else { continue };
+        let facts = sums.facts.and_then(|pod| pod.containers.iter().find(|facts| facts.name == *container));
+        sums.containers.push((row, facts));
+    }
+    pods
 }
 
 impl PodSums<'_> {
     fn is_of(&self, namespace: &Name, pod: &Name) -> bool {
-        self.namespace == namespace && self.pod == pod
+        self.pod == pod && self.namespace == namespace
     }
 
     fn of_other(&self, sheet: &Sheet, metric: &MetricKey) -> Option<u64> {
-        let values = self.containers.iter().filter_map(|row| sheet.get_other(*row, metric));
+        let values = self.containers.iter().filter_map(|(row, _)| sheet.get_other(*row, metric));
         match metric.form() {
             Form::Double => {
                 let sum = values.map(f64::from_bits).reduce(|a, b| a + b)?;
@@ -133,6 +152,11 @@ impl PodSums<'_> {
             _ => values.reduce(u64::saturating_add),
         }
     }
+}
+
+/// Whether a metric tells of the network interfaces, which a host-network pod shares with its node.
+pub(super) fn is_traffic(metric: Metric) -> bool {
+    metric.descriptor().name.starts_with("network/")
 }
 
 /// Requests and limits of the node's pods, what the node has, and the shares of it.
