@@ -212,6 +212,20 @@ impl Layout {
     }
 }
 
+/// One metric's column of a block.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Located<'a> {
+    present: &'a RowSet,
+    column: Column<'a>,
+}
+
+impl Located<'_> {
+    /// The value of a row.
+    pub fn get(&self, row: Row) -> Option<u64> {
+        self.column.get(self.present.rank(row)?)
+    }
+}
+
 /// A column that a block is made of: the rows that have a value, and the values in the same order.
 pub struct Filled<'a> {
     /// Of which metric.
@@ -285,6 +299,18 @@ impl Block {
 
     fn uptime(&self, start: u64) -> Option<u64> {
         uptime(self.scraped_at, start)
+    }
+
+    /// Where the columns of some metrics are. None where no row has a value.
+    pub(super) fn located<const N: usize>(&self, metrics: [Metric; N]) -> [Option<Located<'_>>; N] {
+        let mut located = [None; N];
+        for (key, present, column) in self.columns() {
+            let at = metrics.iter().position(|metric| *key == MetricKey::Known(*metric));
+            if let Some(slot) = at.and_then(|at| located.get_mut(at)) {
+                *slot = Some(Located { present, column });
+            }
+        }
+        located
     }
 
     /// One whole column by row; None where a row has no value.

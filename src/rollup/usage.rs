@@ -1,55 +1,37 @@
 //! What nodes and pods use now, worked out of their newest blocks. Whoever lacks a value is left out, as in Heapster: half
 //! a pod would make an autoscaler scale the wrong way.
 
-use super::block::{Block, Row};
+use super::block::{Block, Located};
 use super::latest::{Latest, Recent};
 use crate::model::entity::{Entity, Labels, Name};
 use crate::model::inventory::{NodeInventory, PodFacts};
-use crate::model::metric::{Metric, MetricKey};
+use crate::model::metric::Metric;
 use crate::model::selector::Selector;
 use crate::model::time::Timestamp;
 use crate::model::usage::{Measured, NodeUsage, PodUsage, Usage};
 use std::sync::Arc;
 
-/// So many pods of a block are read value by value: opening its columns costs as much as reading some dozen values.
-const ONE_BY_ONE: usize = 3;
-
-/// A block with the columns that are read for every container opened; others are read one value at a time.
+/// A block with the columns that are read: where they are is found out once, a value then costs next to nothing.
 struct Open<'b> {
     block: &'b Block,
-    cpu: Option<Vec<Option<u64>>>,
-    memory: Option<Vec<Option<u64>>>,
-    time: Option<Vec<Option<u64>>>,
+    cpu: Option<Located<'b>>,
+    memory: Option<Located<'b>>,
+    time: Option<Located<'b>>,
 }
 
 impl<'b> Open<'b> {
-    fn whole(block: &'b Block) -> Self {
-        let column = |metric| Some(block.column(metric).unwrap_or_default());
-        Self {
-            block,
-            cpu: column(Metric::CpuUsageRate),
-            memory: column(Metric::MemoryWorkingSet),
-            time: column(Metric::CpuTime),
-        }
-    }
-
-    fn shut(block: &'b Block) -> Self {
-        Self { block, cpu: None, memory: None, time: None }
-    }
-
-    fn get(&self, column: Option<&Vec<Option<u64>>>, row: Row, metric: Metric) -> Option<u64> {
-        match column {
-            Some(values) => *values.get(row)?,
-            None => self.block.value(row, &MetricKey::Known(metric)),
-        }
+    fn new(block: &'b Block) -> Self {
+        let metrics = [Metric::CpuUsageRate, Metric::MemoryWorkingSet, Metric::CpuTime];
+        let [cpu, memory, time] = block.located(metrics);
+        Self { block, cpu, memory, time }
     }
 
     /// Cpu and memory of an entity, and when they were read.
     fn usage(&self, entity: &Entity) -> Option<(Usage, Timestamp)> {
         let row = self.block.layout.rows.find(entity, None)?;
-        let cpu = self.get(self.cpu.as_ref(), row, Metric::CpuUsageRate)?;
-        let memory = self.get(self.memory.as_ref(), row, Metric::MemoryWorkingSet)?;
-        let time = self.get(self.time.as_ref(), row, Metric::CpuTime);
+        let cpu = self.cpu?.get(row)?;
+        let memory = self.memory?.get(row)?;
+        let time = self.time.and_then(|time| time.get(row));
         let read = time.and_then(|nanos| i64::try_from(nanos).ok()).map(Timestamp::from_nanos);
         Some((Usage { cpu, memory }, read.unwrap_or(self.block.scraped_at)))
     }
@@ -97,7 +79,7 @@ pub fn nodes(clusters: &[Latest], selector: &Selector) -> Vec<NodeUsage> {
         .filter_map(|recent| {
             let facts = recent.newest.facts.as_ref()?;
             let taken = takes(selector, &facts.node.labels);
-            taken.then(|| recent.blocks().find_map(|block| Open::shut(&block).node(facts)))?
+            taken.then(|| recent.blocks().find_map(|block| Open::new(&block).node(facts)))?
         })
         .collect();
     found.sort_by(|a, b| a.name.cmp(&b.name));
@@ -116,14 +98,13 @@ pub fn pods(clusters: &[Latest], namespace: Option<&str>, selector: &Selector) -
             let wanted = facts.pods.iter().filter(|pod| {
                 namespace.is_none_or(|namespace| *pod.namespace == *namespace) && takes(selector, &pod.labels)
             });
-            let wanted: Vec<&Arc<PodFacts>> = wanted.collect();
-            let newest = match wanted.len() {
-                0 => continue,
-                1..=ONE_BY_ONE => Open::shut(&recent.newest),
-                _ => Open::whole(&recent.newest),
-            };
-            let usage = |pod: &&Arc<PodFacts>| newest.pod(pod).or_else(|| older(recent, pod));
-            of_cluster.extend(wanted.iter().filter_map(usage));
+            let mut wanted = wanted.peekable();
+            if wanted.peek().is_none() {
+                continue;
+            }
+            let newest = Open::new(&recent.newest);
+            let usage = |pod: &Arc<PodFacts>| newest.pod(pod).or_else(|| older(recent, pod));
+            of_cluster.extend(wanted.filter_map(usage));
         }
         // A pod that moved is told where it was seen last.
         of_cluster.sort_by_key(|pod: &PodUsage| std::cmp::Reverse(pod.measured.window.end()));
@@ -142,11 +123,11 @@ pub fn pod(clusters: &[Latest], namespace: &Name, name: &Name) -> Option<Option<
         .collect();
     known.sort_by_key(|(recent, _)| std::cmp::Reverse(recent.newest.window.end()));
     let usage = |(recent, pod): &(&Recent, &Arc<PodFacts>)| {
-        recent.blocks().find_map(|block| Open::shut(&block).pod(pod))
+        recent.blocks().find_map(|block| Open::new(&block).pod(pod))
     };
     (!known.is_empty()).then(|| known.iter().find_map(usage))
 }
 
 fn older(recent: &Recent, pod: &PodFacts) -> Option<PodUsage> {
-    recent.blocks().skip(1).find_map(|block| Open::shut(&block).pod(pod))
+    recent.blocks().skip(1).find_map(|block| Open::new(&block).pod(pod))
 }
