@@ -4,17 +4,21 @@
 use super::credentials::{Secret, Token};
 use super::kubernetes::LoginError;
 use super::login::{certificates, trust_nothing};
+use super::trouble::tls_words;
+use super::verifier::{Verifier, host_of};
 use actix_web::http::header;
 use awc::error::{ConnectError, SendRequestError};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use futures_util::StreamExt;
 use kube::client::ConfigExt;
-use std::io::Write;
+use rustls::CertificateError;
+use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use url::Url;
+use url::{Host, Url};
 
 /// The most bytes of a beginning.
 const MAX_ANSWER: usize = 64 << 10;
@@ -36,6 +40,14 @@ pub enum PostError {
     /// No connection, or none that the other side speaks HTTP on.
     #[error("no connection: {0}")]
     Unreachable(String),
+    /// A server that is not who it should be: nothing was sent to it.
+    #[error("no connection: {said}")]
+    Untrusted {
+        /// What TLS says of it.
+        said: String,
+        /// What is wrong.
+        flaw: Flaw,
+    },
     /// No answer in time.
     #[error("no answer within {}", humantime::format_duration(*.0))]
     Timeout(Duration),
@@ -45,6 +57,36 @@ pub enum PostError {
     /// More bytes than are read.
     #[error("the answer has more than {0} bytes")]
     TooLong(usize),
+}
+
+/// What is wrong with a server's certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flaw {
+    /// None of the CAs that are trusted signed it.
+    Issuer,
+    /// It is for another name.
+    Name,
+    /// It has expired, or is not valid yet.
+    Time,
+    /// Anything else.
+    Other,
+}
+
+/// What a handshake that failed means, if it is the server's certificate that was wrong.
+fn untrusted(error: &io::Error) -> Option<PostError> {
+    use CertificateError as Wrong;
+    let error: &rustls::Error = error.get_ref()?.downcast_ref()?;
+    let rustls::Error::InvalidCertificate(wrong) = error else { return None };
+    let flaw = match wrong {
+        Wrong::UnknownIssuer | Wrong::BadSignature => Flaw::Issuer,
+        Wrong::NotValidForName | Wrong::NotValidForNameContext { .. } => Flaw::Name,
+        Wrong::Expired
+        | Wrong::ExpiredContext { .. }
+        | Wrong::NotValidYet
+        | Wrong::NotValidYetContext { .. } => Flaw::Time,
+        _ => Flaw::Other,
+    };
+    Some(PostError::Untrusted { said: tls_words(error), flaw })
 }
 
 /// Who one is towards a server.
@@ -131,7 +173,7 @@ pub struct Trust {
 }
 
 impl Trust {
-    /// What TLS is spoken with.
+    /// What TLS is spoken with. The CA's file is read again for every new connection.
     ///
     /// # Errors
     /// When the CA cannot be read, or the system has none.
@@ -150,6 +192,14 @@ impl Trust {
         }
         let mut tls = config.rustls_client_config().map_err(|error| LoginError::Client(Box::new(error)))?;
         tls.alpn_protocols.clear();
+        if let Some(path) = self.ca.clone().filter(|_| !self.insecure) {
+            let roots = config.root_cert.as_deref().unwrap_or_default();
+            let verifier =
+                Verifier::new(roots, Some(path.clone()), false).ok_or(LoginError::NoCertificate(path))?;
+            tls.dangerous().set_certificate_verifier(Arc::new(verifier));
+        }
+        // Of an address nothing is sent, nor of what stands for one.
+        tls.enable_sni = matches!(url.host(), Some(Host::Domain(_)));
         Ok(tls.into())
     }
 }
@@ -223,8 +273,13 @@ impl Poster {
     }
 
     async fn once(&self, request: &Request) -> Result<Answer, PostError> {
-        let url = request.url.as_str();
+        let numbered = by_ipv6(&request.url);
+        let url = numbered.as_ref().map_or(&request.url, |(url, _)| url).as_str();
         let sent = if request.body.is_some() { self.client.post(url) } else { self.client.get(url) };
+        let sent = match numbered {
+            Some((_, socket)) => sent.address(socket).insert_header((header::HOST, socket.to_string())),
+            None => sent,
+        };
         let mut sent =
             sent.insert_header((header::USER_AGENT, concat!("heapster/", env!("CARGO_PKG_VERSION"))));
         if let Some(who) = request.who.header() {
@@ -240,6 +295,9 @@ impl Poster {
                 }
                 SendRequestError::Connect(ConnectError::Disconnected) => {
                     PostError::CutOff("closed before an answer".to_owned())
+                }
+                SendRequestError::Connect(ConnectError::Io(error)) => {
+                    untrusted(&error).unwrap_or_else(|| PostError::Unreachable(error.to_string()))
                 }
                 SendRequestError::Connect(error) => PostError::Unreachable(error.to_string()),
                 other => PostError::CutOff(other.to_string()),
@@ -277,6 +335,15 @@ impl Poster {
             _ => Ok(answer),
         }
     }
+}
+
+/// What stands for a URL of an IPv6 address over TLS, and its socket.
+fn by_ipv6(url: &Url) -> Option<(Url, SocketAddr)> {
+    let Some(Host::Ipv6(address)) = url.host() else { return None };
+    let socket = (address, url.port_or_known_default()?).into();
+    let mut named = url.clone();
+    named.set_host(Some(&host_of(address))).ok()?;
+    (url.scheme() == "https").then_some((named, socket))
 }
 
 /// A body compressed as fast as it goes: names repeat in every line, so that even this makes a tenth of it.

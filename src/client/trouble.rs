@@ -341,7 +341,7 @@ const SILENT: &str =
     "it hangs or is overloaded, or a firewall drops what it says: look at the API server's log";
 
 /// What TLS found wrong, with times that can be read.
-fn tls_words(error: &rustls::Error) -> String {
+pub(super) fn tls_words(error: &rustls::Error) -> String {
     let instant = |time: &UnixTime| {
         rfc3339::format(Timestamp::from_seconds(i64::try_from(time.as_secs()).unwrap_or(i64::MAX)))
     };

@@ -1,5 +1,5 @@
-//! Verifying kubelets: by a CA that is read again when its file changes, for the address that was connected to or for
-//! the node's name. Whom that concerns is left to [`super::kubernetes`].
+//! Verifying kubelets and sinks' servers: by a CA that is read again when its file changes, for the address that was
+//! connected to or for a name. Whom that concerns is left to [`super::kubernetes`] and [`super::post`].
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -9,7 +9,7 @@ use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// What ends the host in the URL of a kubelet at an IPv6 address: the HTTP library takes none in brackets over TLS.
+/// What ends the host in a URL that stands for an IPv6 address: the HTTP library takes none in brackets over TLS.
 const IPV6: &str = ".ipv6.invalid";
 
 /// The host that stands for an IPv6 address.
@@ -22,7 +22,7 @@ fn address_of(host: &str) -> Option<Ipv6Addr> {
     u128::from_str_radix(digits, 16).ok().map(Ipv6Addr::from_bits)
 }
 
-/// Verifies kubelets' certificates.
+/// Verifies servers' certificates.
 #[derive(Debug)]
 pub(super) struct Verifier {
     by_name: bool,
@@ -47,8 +47,8 @@ fn of_roots(roots: &[Vec<u8>]) -> Option<Arc<WebPkiServerVerifier>> {
 }
 
 impl Verifier {
-    /// One that trusts these roots, as DER, or those that a PEM file holds by then. `by_name` has certificates be for
-    /// the node's name. None where the roots are no certificates.
+    /// One that trusts these roots, as DER, or those that a PEM file holds by then. `by_name` takes every
+    /// host for a name, also one that stands for an address. None where the roots are no certificates.
     pub fn new(roots: &[Vec<u8>], file: Option<PathBuf>, by_name: bool) -> Option<Self> {
         let current = Current { text: Vec::new(), verifier: of_roots(roots)?, failing: false };
         Some(Self { by_name, file, current: Mutex::new(current) })

@@ -1,7 +1,7 @@
 //! Asking the databases behind sinks about the past: what every kind that can be asked has in common. Which kinds can is a
 //! member of [`super::KINDS`]; their languages are left to `wire`.
 
-use super::verdict::words;
+use super::verdict::{mended, words};
 use super::{BuildError, KINDS, NOT_YET, ProblemError, Surroundings};
 use crate::client::post::{Answer as Said, PostError, Who};
 use crate::config::nearest::nearest;
@@ -90,12 +90,12 @@ impl Reached {
     pub(super) fn told<T>(&self, answer: Result<T, PostError>) -> Result<T, Failed> {
         let failing = self.failing.replace(answer.is_err());
         match &answer {
-            Err(error) if !failing => log::warn!("historical source {}: {error}", self.name),
+            Err(error) if !failing => log::warn!("historical source {}: {}", self.name, mended(error)),
             Ok(_) if failing => log::info!("historical source {} answers again", self.name),
             _ => {}
         }
         answer.map_err(|error| match error {
-            PostError::Unreachable(_) => Failed::Unreachable,
+            PostError::Unreachable(_) | PostError::Untrusted { .. } => Failed::Unreachable,
             PostError::Timeout(within) => Failed::Late(within),
             PostError::CutOff(_) => Failed::CutOff,
             PostError::TooLong(most) => Failed::TooLong(most),

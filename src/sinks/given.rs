@@ -21,9 +21,16 @@ pub(super) fn server(uri: &Uri, default: &str) -> Result<Url, UriError> {
     Ok(base)
 }
 
-/// How the server is to be verified.
-pub(super) fn trust(uri: &Uri) -> Result<Trust, UriError> {
-    Ok(Trust { insecure: uri.flag("insecuressl", false)?, ca: uri.text("ca").map(Into::into) })
+/// How the server at this URL is to be verified. A CA that would verify nobody is a mistake.
+pub(super) fn trust(uri: &Uri, server: &Url) -> Result<Trust, UriError> {
+    let (insecure, ca) = (uri.flag("insecuressl", false)?, uri.text("ca").map(Into::into));
+    if ca.is_some() && insecure {
+        return Err(uri.incomplete("has ca beside insecuressl=true, which trusts any certificate; give one"));
+    }
+    if ca.is_some() && server.scheme() != "https" {
+        return Err(uri.incomplete("has ca, but speaks no TLS; give an https URL"));
+    }
+    Ok(Trust { insecure, ca })
 }
 
 /// How many requests there may be at once.

@@ -2,7 +2,7 @@
 //! drops them; what is wrong with the server, the way to it or the credentials keeps them for later.
 
 use super::Refused;
-use crate::client::post::{Answer, PostError, Who};
+use crate::client::post::{Answer, Flaw, PostError, Who};
 use crate::rollup::pause;
 use std::time::Duration;
 
@@ -15,15 +15,33 @@ const UNREADABLE: Duration = Duration::from_secs(10);
 pub fn of_failure(error: &PostError) -> Refused {
     let reason = match error {
         PostError::Unreachable(_) => "unreachable",
+        PostError::Untrusted { .. } => "untrusted",
         PostError::Timeout(_) => "timeout",
         PostError::CutOff(_) => "cut_off",
         PostError::TooLong(_) => "too_long",
     };
-    let why = match error {
-        PostError::Unreachable(_) => format!("{error}; look whether it runs and at the URL"),
-        _ => error.to_string(),
+    Refused::Later { reason, after: None, why: mended(error) }
+}
+
+/// Why there is no answer, and what mends it.
+pub fn mended(error: &PostError) -> String {
+    let cure = match error {
+        PostError::Unreachable(_) => "look whether it runs and at the URL",
+        PostError::Untrusted { flaw: Flaw::Issuer, .. } => {
+            "name the CA that signed its certificate by ca, or give insecuressl=true"
+        }
+        PostError::Untrusted { flaw: Flaw::Name, .. } => {
+            "give a URL with a name that its certificate is for, or insecuressl=true"
+        }
+        PostError::Untrusted { flaw: Flaw::Time, .. } => {
+            "renew its certificate, set this machine's clock, or give insecuressl=true"
+        }
+        PostError::Untrusted { flaw: Flaw::Other, .. } => {
+            "have its certificate made anew, or give insecuressl=true"
+        }
+        PostError::Timeout(_) | PostError::CutOff(_) | PostError::TooLong(_) => return error.to_string(),
     };
-    Refused::Later { reason, after: None, why }
+    format!("{error}; {cure}")
 }
 
 /// What an answer that is no success means for `points` points.

@@ -107,6 +107,9 @@ fn mistakes_in_a_uri_are_told_without_its_secrets() {
         ("influxdb:http://db?bucket=b&token=hunter2&pw=hunter2", "give those of one"),
         ("influxdb:ftp://db?pw=hunter2", "no scheme that is spoken here"),
         ("influxdb:https://db?pw=hunter2&ca=/no/such/file", "TLS cannot be spoken"),
+        ("influxdb:http://db?pw=hunter2&secure=1&ca=x&insecuressl=1", "trusts any certificate; give one"),
+        ("influxdb:http://db?pw=hunter2&ca=x", "has ca, but speaks no TLS; give an https URL"),
+        ("prometheus:http://db?token=hunter2&ca=x", "has ca, but speaks no TLS; give an https URL"),
         ("graphite:tcp://carbon?pw=hunter2", "not supported yet"),
         ("influx:http://db?pw=hunter2", "did you mean"),
     ];

@@ -2,9 +2,10 @@
 
 use flate2::read::GzDecoder;
 use heapster::clock::Clock;
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -62,11 +63,15 @@ struct Kept {
     writes: usize,
     /// Whether it asks its script of questions as well.
     questions: bool,
+    /// What ended each TLS handshake that came to nothing.
+    unmet: Vec<String>,
 }
 
 /// The server. Ends with the test.
 pub struct FakeSink {
     pub port: u16,
+    at: SocketAddr,
+    scheme: &'static str,
     kept: Arc<Mutex<Kept>>,
     ends: Arc<AtomicBool>,
     listens: Option<JoinHandle<()>>,
@@ -83,15 +88,37 @@ impl FakeSink {
 
     /// One that asks `script` what to do with whatever comes.
     pub fn answering(script: impl Fn(usize, &Asked) -> Manner + Send + Sync + 'static) -> Self {
-        let sink = Self::at(0, script);
-        sink.kept.lock().unwrap().questions = true;
-        sink
+        Self::at(0, script).with_questions()
+    }
+
+    /// The same, that asks its script what to do with whatever comes.
+    pub fn with_questions(self) -> Self {
+        self.kept.lock().unwrap().questions = true;
+        self
     }
 
     /// One on this port.
     pub fn at(port: u16, script: impl Fn(usize, &Asked) -> Manner + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
-        let port = listener.local_addr().unwrap().port();
+        Self::over(None, (Ipv4Addr::LOCALHOST, port).into(), script)
+    }
+
+    /// One that speaks TLS as this says, at this address. It asks `script` what to do with each write.
+    pub fn secure(
+        tls: ServerConfig,
+        at: SocketAddr,
+        script: impl Fn(usize, &Asked) -> Manner + Send + Sync + 'static,
+    ) -> Self {
+        Self::over(Some(Arc::new(tls)), at, script)
+    }
+
+    fn over(
+        tls: Option<Arc<ServerConfig>>,
+        at: SocketAddr,
+        script: impl Fn(usize, &Asked) -> Manner + Send + Sync + 'static,
+    ) -> Self {
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let listener = TcpListener::bind(at).unwrap();
+        let at = listener.local_addr().unwrap();
         let (kept, ends) = (Arc::<Mutex<Kept>>::default(), Arc::new(AtomicBool::new(false)));
         let (shared, ended, script) =
             (kept.clone(), ends.clone(), Arc::<Script>::from(Box::new(script) as Box<Script>));
@@ -102,20 +129,29 @@ impl FakeSink {
                     break;
                 }
                 let (kept, script, clock) = (shared.clone(), script.clone(), clock.clone());
-                std::thread::spawn(move || serve(stream.unwrap(), &kept, &*script, &clock));
+                let (tls, stream) = (tls.clone(), stream.unwrap());
+                std::thread::spawn(move || match tls {
+                    Some(tls) => serve_secure(stream, tls, &kept, &*script, &clock),
+                    None => serve(&stream, &kept, &*script, &clock),
+                });
             }
         });
-        Self { port, kept, ends, listens: Some(listens) }
+        Self { port: at.port(), at, scheme, kept, ends, listens: Some(listens) }
     }
 
     /// Its URL.
     pub fn base(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        format!("{}://{}", self.scheme, self.at)
     }
 
     /// Every request so far.
     pub fn asked(&self) -> Vec<Asked> {
         self.kept.lock().unwrap().asked.clone()
+    }
+
+    /// What ended each TLS handshake that came to nothing.
+    pub fn unmet(&self) -> Vec<String> {
+        self.kept.lock().unwrap().unmet.clone()
     }
 
     /// Every line that it said yes to.
@@ -128,13 +164,37 @@ impl Drop for FakeSink {
     fn drop(&mut self) {
         self.ends.store(true, Ordering::SeqCst);
         // Wakes the one that listens.
-        let _ = TcpStream::connect(("127.0.0.1", self.port));
+        let _ = TcpStream::connect(self.at);
         let _ = self.listens.take().map(JoinHandle::join);
     }
 }
 
-fn serve(stream: TcpStream, kept: &Mutex<Kept>, script: &Script, clock: &Clock) {
-    let mut out = stream.try_clone().unwrap();
+/// Speaks TLS until the handshake is done, and serves what comes then.
+fn serve_secure(
+    mut socket: TcpStream,
+    tls: Arc<ServerConfig>,
+    kept: &Mutex<Kept>,
+    script: &Script,
+    clock: &Clock,
+) {
+    let mut tls = ServerConnection::new(tls).unwrap();
+    while tls.is_handshaking() {
+        if let Err(error) = tls.complete_io(&mut socket) {
+            kept.lock().unwrap().unmet.push(error.to_string());
+            return;
+        }
+    }
+    let whole = socket.try_clone().unwrap();
+    converse(StreamOwned::new(tls, socket), kept, script, clock);
+    let _ = whole.shutdown(Shutdown::Both);
+}
+
+fn serve(socket: &TcpStream, kept: &Mutex<Kept>, script: &Script, clock: &Clock) {
+    converse(socket, kept, script, clock);
+    let _ = socket.shutdown(Shutdown::Both);
+}
+
+fn converse(stream: impl Read + Write, kept: &Mutex<Kept>, script: &Script, clock: &Clock) {
     let mut input = BufReader::new(stream);
     while let Some(asked) = receive(&mut input, clock) {
         let manner = {
@@ -152,6 +212,7 @@ fn serve(stream: TcpStream, kept: &Mutex<Kept>, script: &Script, clock: &Clock) 
                 Manner::status(200, POLICIES)
             }
         };
+        let out = input.get_mut();
         let sent = match manner {
             Manner::Answer(status, headers, body) => {
                 let headers: String =
@@ -174,10 +235,9 @@ fn serve(stream: TcpStream, kept: &Mutex<Kept>, script: &Script, clock: &Clock) 
             break;
         }
     }
-    let _ = out.shutdown(std::net::Shutdown::Both);
 }
 
-fn receive(input: &mut BufReader<TcpStream>, clock: &Clock) -> Option<Asked> {
+fn receive(input: &mut impl BufRead, clock: &Clock) -> Option<Asked> {
     let mut line = String::new();
     input.read_line(&mut line).ok()?;
     let path = line.split(' ').nth(1)?.to_owned();

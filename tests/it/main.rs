@@ -26,6 +26,7 @@ mod documents;
 mod exporting;
 mod exporting_files;
 mod exporting_secrets;
+mod exporting_tls;
 mod exposition;
 mod fake_sink;
 mod fixes;

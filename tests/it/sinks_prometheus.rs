@@ -27,10 +27,10 @@ fn is_two(asked: &Asked) -> bool {
 }
 
 /// A series that came: labels, the name first, and value and milliseconds.
-type Series = (Vec<(String, String)>, f64, i64);
+pub type Series = (Vec<(String, String)>, f64, i64);
 
 /// The series of a request, in whichever version it is.
-fn series(asked: &Asked) -> Vec<Series> {
+pub fn series(asked: &Asked) -> Vec<Series> {
     assert_eq!(asked.headers["content-encoding"], "snappy");
     let version = &asked.headers["x-prometheus-remote-write-version"];
     let all: Vec<Series> = if is_two(asked) {
@@ -62,14 +62,14 @@ fn is_stale(series: &Series) -> bool {
     series.1.to_bits() == STALE.to_bits()
 }
 
-async fn export(watched: &Watched, batch: Batch) -> u64 {
+pub async fn export(watched: &Watched, batch: Batch) -> u64 {
     let points = Numbered::new(Arc::new(batch), takes);
     watched.exporter.send(Export(points.batch.clone())).await.unwrap();
     watched.checked();
     points.len() as u64
 }
 
-fn two_nodes(n: i64) -> Batch {
+pub fn two_nodes(n: i64) -> Batch {
     batch(n, &[("a", &[1, 2, 3]), ("b", &[4, 5])])
 }
 

@@ -130,7 +130,7 @@ impl Options {
             None => Self::v1(uri)?,
         };
         Ok(Self {
-            trust: trust(uri)?,
+            trust: trust(uri, &base)?,
             base,
             api,
             secret,

@@ -105,7 +105,7 @@ impl Options {
             return Err(bad(uri, "tenant", "has characters that no header can have: give plain ASCII"));
         }
         Ok(Self {
-            trust: trust(uri)?,
+            trust: trust(uri, &url)?,
             url,
             version,
             cluster: uri.text("cluster").map(str::to_owned),
