@@ -112,6 +112,11 @@ async fn run(mut typed: Typed) -> Result<ExitCode, Failure> {
     for warning in &typed.warnings {
         log::warn!("{warning}");
     }
+    for uri in config.sources.iter().chain(&config.sinks).chain(&config.historical_source) {
+        for name in uri.unset() {
+            log::warn!("{}: the variable {name} is not set and counts as empty", uri.origin);
+        }
+    }
     let clock = Clock::system();
     if typed.action == Action::Doctor {
         let schedule = Schedule::new(config.resolution);

@@ -297,6 +297,11 @@ fn explain(error: &clap::Error, args: &[String]) -> CliError {
                 nearest(&format!("--{name}"), known.iter().map(String::as_str))
             )
         }
+        ErrorKind::UnknownArgument | ErrorKind::InvalidSubcommand if argument.contains(':') => {
+            // What follows the prefix may hold a password.
+            let prefix = argument.split(':').next().unwrap_or_default();
+            format!("{prefix}:…: a URI without its flag; give --source=URI or --sink=URI")
+        }
         ErrorKind::UnknownArgument | ErrorKind::InvalidSubcommand => {
             format!("{shown:?}: no such command; {}", nearest(&name, ["demo", "doctor"]))
         }

@@ -68,7 +68,7 @@ pub struct Config {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// A setting has a value that it cannot have.
-    #[error("{origin}: {value:?} {problem}")]
+    #[error("{origin}: {:?} {problem}", shown(value))]
     Value {
         /// Which setting, by the name under which the value was given.
         origin: String,
@@ -116,8 +116,22 @@ pub enum ConfigError {
     Contradiction(String),
 }
 
+/// What is wrong and where, in one line, without the lines of the file that are quoted: they may hold a password.
 fn one_line(error: &config::ConfigError) -> String {
-    error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
+    let text = error.to_string();
+    let is_quoted = |line: &&str| {
+        line.split_once('|')
+            .is_some_and(|(before, _)| before.trim().bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    text.lines().filter(|line| !is_quoted(line)).flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ")
+}
+
+/// A value without what may be a password, should it be a URI that is none of this setting's.
+fn shown(value: &str) -> String {
+    match value.split_once('?') {
+        Some((before, _)) => format!("{}?…", uri::without_password(before)),
+        None => uri::without_password(value),
+    }
 }
 
 /// The environment, as pairs of name and value.

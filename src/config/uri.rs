@@ -2,6 +2,7 @@
 //! prefixes and options there are is left to the tables of `sources` and `sinks`.
 
 use super::nearest::nearest;
+use std::cell::RefCell;
 use std::fmt;
 use url::Url;
 
@@ -14,6 +15,7 @@ pub struct Uri {
     pub origin: String,
     config: Result<Option<Url>, UriError>,
     options: Vec<(String, String)>,
+    unset: Vec<String>,
 }
 
 /// Why a text is no URI, or an option none of its kind.
@@ -41,7 +43,7 @@ pub enum UriError {
         config: String,
     },
     /// No such option.
-    #[error("{prefix}: no such option {option:?}; {hint}")]
+    #[error("{prefix}: no such option {option}; {hint}")]
     UnknownOption {
         /// The prefix.
         prefix: String,
@@ -72,12 +74,23 @@ pub enum UriError {
     },
 }
 
+/// Options whose value is not to be shown, nor what follows it: an `&` in it may have been left as it is.
+const SECRETS: [&str; 2] = ["pw", "token"];
+
 impl Uri {
     /// Reads a URI; `variable` tells the value of an environment variable.
     ///
     /// # Errors
     /// When the prefix is missing.
     pub fn parse(text: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<Self, UriError> {
+        let unset = RefCell::new(Vec::new());
+        let variable: &dyn Fn(&str) -> Option<String> = &|name| {
+            let value = variable(name);
+            if value.is_none() && !name.is_empty() {
+                unset.borrow_mut().push(name.to_owned());
+            }
+            value
+        };
         let (prefix, rest) = text.split_once(':').unwrap_or((text, ""));
         let (prefix, rest) = match prefix.split_once('?') {
             Some((before, _)) => (before, text.get(before.len()..).unwrap_or_default()),
@@ -99,7 +112,13 @@ impl Uri {
             origin: String::new(),
             config,
             options: options.into_owned().collect(),
+            unset: unset.take(),
         })
+    }
+
+    /// The environment's variables that were named and are not set: they counted as empty.
+    pub fn unset(&self) -> &[String] {
+        &self.unset
     }
 
     /// The same, with where it stands.
@@ -127,8 +146,24 @@ impl Uri {
         let unknown =
             self.options.iter().find(|(name, _)| !known.clone().into_iter().any(|each| each == name));
         unknown.map_or(Ok(()), |(option, _)| {
-            let (prefix, option) = (self.prefix.clone(), option.clone());
-            Err(UriError::UnknownOption { hint: nearest(&option, known), prefix, option })
+            let prefix = self.prefix.clone();
+            let secret = self.options.iter().take_while(|(name, _)| name != option);
+            if let Some((secret, _)) = secret.filter(|(name, _)| SECRETS.contains(&name.as_str())).last() {
+                let hint = format!(
+                    "in a value & is written %26; known: {}",
+                    known.into_iter().collect::<Vec<_>>().join(", ")
+                );
+                return Err(UriError::UnknownOption {
+                    prefix,
+                    option: format!("as the one behind {secret}"),
+                    hint,
+                });
+            }
+            Err(UriError::UnknownOption {
+                hint: nearest(option, known),
+                prefix,
+                option: format!("{option:?}"),
+            })
         })
     }
 
@@ -215,7 +250,7 @@ fn parse_url(prefix: &str, text: &str) -> Result<Url, UriError> {
 }
 
 /// The text without options and without what may be a password: whatever stands before an `@`, but for the scheme.
-fn without_password(text: &str) -> String {
+pub(super) fn without_password(text: &str) -> String {
     let shown = text.split('?').next().unwrap_or_default();
     match shown.rsplit_once('@') {
         Some((before, after)) => {

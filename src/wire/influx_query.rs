@@ -61,10 +61,11 @@ pub fn create_database(database: &str, policy: &str, keeps: Duration) -> String 
     format!("CREATE DATABASE {database} WITH DURATION {keeps} REPLICATION 1 NAME {policy}")
 }
 
-/// Makes another policy the default of a database that is there.
-pub fn create_policy(database: &str, policy: &str, keeps: Duration) -> String {
+/// Makes another policy in a database that is there, its default if so wished.
+pub fn create_policy(database: &str, policy: &str, keeps: Duration, default: bool) -> String {
     let (database, policy, keeps) = (quoted(database), quoted(policy), duration(keeps));
-    format!("CREATE RETENTION POLICY {policy} ON {database} DURATION {keeps} REPLICATION 1 DEFAULT")
+    let default = if default { " DEFAULT" } else { "" };
+    format!("CREATE RETENTION POLICY {policy} ON {database} DURATION {keeps} REPLICATION 1{default}")
 }
 
 /// Has a policy keep as long as this.

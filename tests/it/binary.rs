@@ -96,7 +96,7 @@ fn the_demo_shows_a_cluster_and_ends_at_sigterm() {
         "--port=0",
         "--nodes=2",
         "--pods=2",
-        "--sink=log",
+        "--sink=log:$NOBODY_SETS_THIS",
         "--log_level=info",
         "--use_model",
         "-stats_resolution=5s",
@@ -135,6 +135,7 @@ fn the_demo_shows_a_cluster_and_ends_at_sigterm() {
         assert_eq!(log.matches(&format!("{flag} is taken for old manifests")).count(), 1, "{flag}: {log}");
     }
     assert!(log.contains("\n      of = "), "a label that is stored: {log}");
+    assert!(log.contains("--sink: the variable NOBODY_SETS_THIS is not set and counts as empty"), "{log}");
 }
 
 #[test]
@@ -155,6 +156,31 @@ fn a_signal_at_any_moment_ends_the_demo_well() {
     drop(lines);
     assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
     assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_uri_that_stands_elsewhere_shows_no_password() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |text: &str| {
+        let path = folder.path().join(format!("{}.toml", text.len()));
+        std::fs::write(&path, text).unwrap();
+        path.to_string_lossy().into_owned()
+    };
+    let uri = "influxdb:http://db?user=me&pw=hunter2";
+    let cut = file(&format!("port = 8082\nsink = [\"{uri}\" oops\n"));
+    let misplaced = file(&format!("port = \"{uri}\"\n"));
+    let cases: [(&[&str], &str); 4] = [
+        (&[uri], "--sink=URI"),
+        (&["--config", &cut], "line 2"),
+        (&["--config", &misplaced], "port"),
+        (&["--port", uri], "--port"),
+    ];
+    for (args, word) in cases {
+        let output = run(args);
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), error.lines().count()), (Some(2), 1), "{error}");
+        assert!(error.contains(word) && !error.contains("hunter2"), "{error}");
+    }
 }
 
 #[test]

@@ -102,7 +102,11 @@ fn mistakes_in_a_uri_are_told_without_its_secrets() {
         ("influxdb:http://db?pw=hunter2&retention=forever", "no retention"),
         ("influxdb:http://db?pw=hunter2&withfields=maybe", "give true or false"),
         ("influxdb:http://db?pw=hunter2&timeout=1ms", "100ms to 10m"),
-        ("influxdb:http://db?pw=hunter2&passwd=hunter2", "no such option \"passwd\""),
+        ("influxdb:http://db?passwd=hunter2", "no such option \"passwd\""),
+        (
+            "influxdb:http://db?pw=x&hunter2=1",
+            "no such option as the one behind pw; in a value & is written %26",
+        ),
         ("influxdb:http://db?token=hunter2", "no bucket"),
         ("influxdb:http://db?bucket=b&token=hunter2&pw=hunter2", "give those of one"),
         ("influxdb:ftp://db?pw=hunter2", "no scheme that is spoken here"),

@@ -198,8 +198,12 @@ fn statements_hold_names_of_any_kind() {
         "CREATE DATABASE \"a\\\"; DROP DATABASE b\\\\\" WITH DURATION INF REPLICATION 1 NAME \"default\""
     );
     assert_eq!(
-        query::create_policy("k8s", "p", month),
+        query::create_policy("k8s", "p", month, true),
         "CREATE RETENTION POLICY \"p\" ON \"k8s\" DURATION 2592000s REPLICATION 1 DEFAULT"
+    );
+    assert_eq!(
+        query::create_policy("k8s", "p", month, false),
+        "CREATE RETENTION POLICY \"p\" ON \"k8s\" DURATION 2592000s REPLICATION 1"
     );
     assert_eq!(
         query::alter_policy("k8s", "p", month),

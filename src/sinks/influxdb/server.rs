@@ -90,7 +90,10 @@ impl Server {
             (None, None) if wanted.is_none() && own(&policies).is_some() => {
                 return Ok(own(&policies).map(|policy| policy.name));
             }
-            (None, _) => self.make(query::create_policy(database, name, for_new)).await?,
+            // Questions that name no policy go to the default one. One that was asked for by name leaves it as it is.
+            (None, _) => {
+                self.make(query::create_policy(database, name, for_new, wanted.is_none())).await?;
+            }
         }
         Ok(Some(name.to_owned()))
     }
