@@ -288,7 +288,7 @@ impl Running {
 /// Says what a sink did not get.
 fn say_what_is_left(sink: &SinkState) {
     let (name, kept) = (&sink.name, sink.ledger.queued.saturating_sub(sink.only_in_memory));
-    if kept > 0 {
+    if sink.spooled && kept > 0 {
         log::info!("sink {name}: {kept} points stay in its spool");
     }
     if sink.only_in_memory > 0 {

@@ -216,6 +216,11 @@ impl<T> Queue<T> {
         self.waiting.len() + usize::from(self.in_hand.is_some())
     }
 
+    /// Points of the window in hand that have met no fate yet, those under way among them; 0 where there is none.
+    pub fn in_hand(&self) -> u64 {
+        self.in_hand.unwrap_or(0)
+    }
+
     /// The windows that wait, oldest first.
     pub fn waiting(&self) -> impl DoubleEndedIterator<Item = &Item<T>> {
         self.waiting.iter()

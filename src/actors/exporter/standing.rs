@@ -133,8 +133,10 @@ impl Standing {
         current.disk_bytes = queue.disk() + in_hand.1;
         current.oldest = oldest;
         current.failures = failures;
-        let unspooled = queue.waiting().chain(hand).filter(|item| item.disk == 0);
-        current.only_in_memory = unspooled.map(Item::points).sum();
+        let unspooled: u64 = queue.waiting().filter(|item| item.disk == 0).map(Item::points).sum();
+        // What is under way of the window in hand is no longer to do, and may yet be lost.
+        let in_hand = hand.filter(|item| item.disk == 0).map_or(0, |_| queue.in_hand());
+        current.only_in_memory = unspooled + in_hand;
         self.state.send_replace(current.clone());
         let (name, telemetry) = (&current.name, &self.telemetry);
         telemetry.export_queue.of([name]).set(gauge(current.windows));
