@@ -20,6 +20,8 @@ pub type Reason = &'static str;
 pub const QUEUE_FULL: Reason = "queue_full";
 /// The windows that wait would take more disk than they may.
 pub const SPOOL_FULL: Reason = "spool_full";
+/// A single point is more than the sink takes at once.
+pub const TOO_LARGE: Reason = "too_large";
 
 /// Where every point went: `made + recovered = delivered + queued + dropped`, always.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -3,10 +3,14 @@
 use crate::binary::heapster;
 use crate::exporting::{ROOM, Watched};
 use crate::fake_sink::{FakeSink, Manner};
+use heapster::model::time::Timestamp;
+use heapster::rollup::loss::{EVERY, Losses, Word};
+use heapster::rollup::queue::{Ledger, QUEUE_FULL, SPOOL_FULL};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// The demo in front of a sink, and what it has logged so far.
 struct Demo {
@@ -80,4 +84,54 @@ async fn the_last_words_name_a_spool_only_where_there_is_one() {
     let (without, with) = futures_util::join!(last_words(None), last_words(Some(folder.path())));
     assert!(points(&without, lost) > Some(0) && points(&without, kept).is_none(), "{without:?}");
     assert!(points(&with, kept) > Some(0) && points(&with, lost).is_none(), "{with:?}");
+}
+
+#[test]
+fn drops_are_told_at_first_then_now_and_then_and_once_they_end() {
+    let (mut losses, mut ledger, start) = (Losses::default(), Ledger::default(), Timestamp::from_nanos(0));
+    let mut look = |queue: u64, spool: u64, after: Duration| {
+        ledger.dropped.insert(QUEUE_FULL, queue);
+        ledger.dropped.insert(SPOOL_FULL, spool);
+        // What the sink refuses is told by its answer.
+        ledger.dropped.insert("bad_request", queue);
+        losses.look(&ledger, start.after(after))
+    };
+    let second = Duration::from_secs(1);
+    assert_eq!(look(0, 0, Duration::ZERO), []);
+    assert_eq!(look(5, 0, Duration::ZERO), [(QUEUE_FULL, Word::Began(5))]);
+    assert_eq!(look(7, 0, second), []);
+    assert_eq!(look(7, 3, second), [(SPOOL_FULL, Word::Began(3))]);
+    assert_eq!(look(9, 3, EVERY - second), []);
+    assert_eq!(look(9, 3, EVERY), [(QUEUE_FULL, Word::More(4))]);
+    assert_eq!(look(9, 3, EVERY + second), [(SPOOL_FULL, Word::Over(3))]);
+    assert_eq!(look(9, 3, EVERY * 2), [(QUEUE_FULL, Word::Over(9))]);
+    assert_eq!(look(9, 3, EVERY * 9), []);
+    assert_eq!(look(10, 3, EVERY * 9), [(QUEUE_FULL, Word::Began(1))]);
+    assert_eq!(look(12, 3, EVERY * 10), [(QUEUE_FULL, Word::More(2))]);
+    assert_eq!(look(12, 3, EVERY * 11), [(QUEUE_FULL, Word::Over(3))]);
+}
+
+/// What the log says of a demo whose sink drops something.
+async fn warned(sink: &str, options: &[&str], reason: &str) -> String {
+    let demo = Demo::start(sink, options);
+    let words = format!("points were dropped ({reason}): ");
+    crate::support::until("a warning", async || points(&demo.log.lock().unwrap(), &words)).await;
+    let log = demo.stop();
+    let lines: Vec<&String> = log.iter().filter(|line| line.contains(&words)).collect();
+    assert_eq!(lines.len(), 1, "once: {log:?}");
+    assert!(lines[0].contains("WARN") && points(&log, &words) > Some(0), "{log:?}");
+    lines[0].clone()
+}
+
+#[actix_web::test]
+async fn the_log_says_what_is_dropped_for_want_of_room_and_what_to_do() {
+    let dead = format!("influxdb:http://127.0.0.1:{}", crate::databases::free_port());
+    let full = ["--nodes=60", "--pods=30", "--model_resolution=5s", "--queue_limit=1Mi"];
+    let small = FakeSink::start(|_, _| Manner::status(413, "too large"));
+    let small_sink = format!("influxdb:{}", small.base());
+    let few = ["--nodes=1", "--pods=1", "--model_resolution=5s"];
+    let (full, large) =
+        futures_util::join!(warned(&dead, &full, "queue_full"), warned(&small_sink, &few, "too_large"));
+    assert!(full.contains("queue_limit") && full.contains("spool_dir"), "{full}");
+    assert!(large.contains("server's limit"), "{large}");
 }

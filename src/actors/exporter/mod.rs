@@ -9,7 +9,7 @@ use crate::messages::{Drain, Export, SinkState};
 use crate::rollup::cluster::Batch;
 use crate::rollup::pause;
 use crate::rollup::points::Numbered;
-use crate::rollup::queue::{Item, Limits, Queue, Reason};
+use crate::rollup::queue::{Item, Limits, Queue, Reason, TOO_LARGE};
 use crate::rollup::stored;
 use crate::sinks::{Refused, Sink, Slice};
 use crate::spool::{Left, Spool};
@@ -29,8 +29,6 @@ const LAST_PAUSE: Duration = Duration::from_secs(1);
 const UNREADABLE: Reason = "unreadable";
 /// A file that was not written to its end.
 const TORN: Reason = "torn";
-/// A single point that is too large.
-const TOO_LARGE: Reason = "too_large";
 /// The fewest points of a request that is made smaller for all that follow: less fits everywhere, and where it does not,
 /// single points are what is too large.
 const SMALLEST: usize = 100;
