@@ -3,9 +3,10 @@
 use crate::binary::heapster;
 use crate::exporting::{ROOM, Watched};
 use crate::fake_sink::{FakeSink, Manner};
+use crate::support::Collector;
 use heapster::model::time::Timestamp;
 use heapster::rollup::loss::{EVERY, Losses, Word};
-use heapster::rollup::queue::{Ledger, QUEUE_FULL, SPOOL_FULL};
+use heapster::rollup::queue::{Ledger, Limits, QUEUE_FULL, SPOOL_FULL};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -134,4 +135,52 @@ async fn the_log_says_what_is_dropped_for_want_of_room_and_what_to_do() {
         futures_util::join!(warned(&dead, &full, "queue_full"), warned(&small_sink, &few, "too_large"));
     assert!(full.contains("queue_limit") && full.contains("spool_dir"), "{full}");
     assert!(large.contains("server's limit"), "{large}");
+}
+
+#[actix_web::test]
+async fn a_sink_that_loses_points_is_dropping_until_it_takes_a_whole_window() {
+    let partial = r#"{"error":"partial write: points beyond retention policy dropped=4"}"#;
+    for (status, body) in [(400, "no"), (422, "no"), (413, "too large"), (400, partial), (410, "gone")] {
+        let bad = Arc::new(Mutex::new(true));
+        let now = bad.clone();
+        let server =
+            FakeSink::start(
+                move |_, _| {
+                    if *now.lock().unwrap() { Manner::status(status, body) } else { Manner::good() }
+                },
+            );
+        let mut watched = Watched::start(&format!("influxdb:{}", server.base()), ROOM, None);
+        watched.export(0).await;
+        let state = watched.settled().await;
+        assert!(state.dropping && state.failures == 0, "{status}: {state:?}");
+        *bad.lock().unwrap() = false;
+        watched.export(1).await;
+        watched.waits_for("a whole window", |state| state.windows == 0 && !state.dropping).await;
+    }
+    // And so is one whose queue is full.
+    let dead = format!("influxdb:http://127.0.0.1:{}", crate::databases::free_port());
+    let mut watched = Watched::start(&dead, Limits { memory: 1, disk: 0 }, None);
+    watched.export(0).await;
+    watched.export(1).await;
+    watched.waits_for("a full queue", |state| state.dropping && state.windows == 0).await;
+}
+
+#[actix_web::test]
+async fn the_status_says_that_a_sink_is_dropping() {
+    let server = FakeSink::start(|_, _| Manner::status(400, "no"));
+    let simulator = crate::sinks_influxdb::simulator();
+    let source = format!("--source={}", simulator.source_uri());
+    let sink = format!("--sink=influxdb:{}", server.base());
+    let collector = Collector::start(&[&source, &sink]).await;
+    crate::support::until("points dropped", async || {
+        let body = collector.get("/api/v1/status").await.body;
+        let status: serde_json::Value = serde_json::from_str(&body).unwrap();
+        let sink = &status["sinks"][0];
+        let none = sink["pointsDropped"].as_object().unwrap().is_empty();
+        assert_eq!(sink["state"], if none { "ok" } else { "dropping" }, "{sink}");
+        (!none).then_some(())
+    })
+    .await;
+    collector.running.stop().await;
+    simulator.stop().await;
 }

@@ -75,6 +75,8 @@ pub struct Exporter {
 /// The window that is being put.
 struct Hand {
     item: Item<Arc<Batch>>,
+    /// Points that had been dropped when it was taken in hand.
+    lost: u64,
     window: Rc<Numbered>,
     /// Requests under way.
     flying: usize,
@@ -181,6 +183,7 @@ impl Exporter {
             }
             self.hand = Some(Hand {
                 item,
+                lost: self.queue.ledger().lost(),
                 window,
                 flying: 0,
                 moved: false,
@@ -274,7 +277,7 @@ impl Exporter {
             let id = hand.item.id;
             self.queue.done(UNSETTLED);
             self.remove([id]);
-            self.standing.finished(hand.refused);
+            self.standing.finished(hand.refused, hand.lost, self.queue.ledger().lost());
             return;
         };
         let unneeded = self.queue.requeue(hand.item);

@@ -120,8 +120,10 @@ impl Standing {
         self.current.last_error_at = Some(self.clock.now());
     }
 
-    /// A window is over and done with.
-    pub(super) fn finished(&mut self, refused: bool) {
+    /// A window is over and done with; `lost` is how many points had been dropped when it was taken in hand, `dropped` how
+    /// many have been now.
+    pub(super) fn finished(&mut self, refused: bool, lost: u64, dropped: u64) {
+        self.current.dropping = dropped > lost;
         let name = &self.current.name;
         self.telemetry.exports.of([name, if refused { "refused" } else { "ok" }]).inc();
         if !refused && !self.said.is_empty() {
@@ -157,6 +159,7 @@ impl Standing {
         let oldest = hand.or_else(|| queue.waiting().next()).map(|item| item.end);
         let in_hand = hand.map_or((0, 0), |item| (item.memory, item.disk));
         let current = &mut self.current;
+        current.dropping |= queue.ledger().lost() > current.ledger.lost();
         current.ledger = queue.ledger().clone();
         current.windows = queue.windows();
         current.memory_bytes = queue.memory() + in_hand.0;
