@@ -7,6 +7,7 @@ use crate::support::Collector;
 use heapster::model::time::Timestamp;
 use heapster::rollup::loss::{EVERY, Losses, Word};
 use heapster::rollup::queue::{Ledger, Limits, QUEUE_FULL, SPOOL_FULL};
+use heapster::spool::{Spool, orphans};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -183,4 +184,33 @@ async fn the_status_says_that_a_sink_is_dropping() {
     .await;
     collector.running.stop().await;
     simulator.stop().await;
+}
+
+#[actix_web::test]
+async fn windows_of_a_sink_that_is_no_longer_given_are_told_at_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let (old, new) = ("influxdb:http://127.0.0.1:1/old", "influxdb:http://127.0.0.1:1/k8s");
+    let (mut spool, _) = Spool::open(folder.path(), old).unwrap();
+    for id in 1..=3 {
+        spool.put(id, crate::handmade::window(0).end(), 5, b"a window").unwrap();
+    }
+    // A folder without windows is nobody's business, and neither is one that a process uses.
+    std::fs::create_dir(folder.path().join("lost+found")).unwrap();
+    assert_eq!(orphans(folder.path(), &[new]).unwrap(), []);
+    drop(spool);
+    let found = orphans(folder.path(), &[new]).unwrap();
+    assert_eq!(found.iter().map(|(_, windows)| *windows).collect::<Vec<_>>(), [3]);
+    assert_eq!(orphans(folder.path(), &[new, old]).unwrap(), []);
+
+    let spool = format!("--spool_dir={}", folder.path().display());
+    let demo = Demo::start("influxdb:http://127.0.0.1:1", &["--nodes=1", "--pods=1", &spool]);
+    let words = "3 windows in ";
+    crate::support::until("a warning", async || {
+        demo.log.lock().unwrap().iter().any(|line| line.contains(words)).then_some(())
+    })
+    .await;
+    let log = demo.stop();
+    let lines: Vec<&String> = log.iter().filter(|line| line.contains(words)).collect();
+    let name = found[0].0.file_name().unwrap().to_str().unwrap();
+    assert!(lines.len() == 1 && lines[0].contains("WARN") && lines[0].contains(name), "{log:?}");
 }
