@@ -250,6 +250,8 @@ pub struct SinkState {
     pub disk_bytes: usize,
     /// The end of the oldest of them.
     pub oldest: Option<Timestamp>,
+    /// Whether points were dropped while the last window was put or since, whatever the reason.
+    pub dropping: bool,
     /// Attempts that failed since the last that did not.
     pub failures: u32,
     /// What went wrong last, without secrets.

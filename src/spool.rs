@@ -147,6 +147,31 @@ impl Spool {
     }
 }
 
+/// Folders with windows that belong to none of these sinks and that no process uses, and how many windows are in each.
+///
+/// # Errors
+/// When the folder of all spools cannot be listed.
+pub fn orphans(folder: &Path, sinks: &[&str]) -> io::Result<Vec<(PathBuf, usize)>> {
+    let own: Vec<PathBuf> = sinks.iter().map(|sink| folder.join(folder_name(sink))).collect();
+    let mut orphans = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        // What is no folder, or cannot be looked into, is not a sink's.
+        let Ok(files) = fs::read_dir(&path) else { continue };
+        let names = files.filter_map(|file| file.ok()?.file_name().into_string().ok());
+        let windows = names.filter(|name| parse(name).is_some_and(|(ending, _)| ending == WHOLE)).count();
+        let taken = || {
+            let lock = File::open(path.join("lock")).map(|lock| lock.try_lock());
+            matches!(lock, Ok(Err(TryLockError::WouldBlock)))
+        };
+        if windows > 0 && !own.contains(&path) && !taken() {
+            orphans.push((path, windows));
+        }
+    }
+    orphans.sort_unstable();
+    Ok(orphans)
+}
+
 fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = File::create(path)?;
     file.write_all(&head_of(bytes))?;

@@ -21,13 +21,14 @@ use crate::rollup::schedule::Schedule;
 use crate::sinks::asked::Past;
 use crate::sinks::{Built, Surroundings};
 use crate::sources::Source;
-use crate::spool::{Spool, SpoolError};
+use crate::spool::{self, Spool, SpoolError};
 use crate::telemetry::Telemetry;
 use actix::prelude::*;
 use actix_web::dev::ServerHandle;
 use futures_util::future::join_all;
 use std::cell::Cell;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -131,6 +132,9 @@ pub async fn start_with(
     for sink in &sinks {
         let folder = config.spool_dir.as_ref().filter(|_| sink.waits);
         spools.push(folder.map(|folder| Spool::open(folder, &sink.name)).transpose()?);
+    }
+    if let Some(folder) = &config.spool_dir {
+        say_orphans(folder, &sinks);
     }
     let mut arbiters = Vec::new();
     let mut exporters = Vec::new();
@@ -285,10 +289,25 @@ impl Running {
     }
 }
 
+/// Says what waits for sinks that are no longer given, so that it neither fills the disk nor is missed in silence.
+fn say_orphans(folder: &Path, sinks: &[Built]) {
+    let names: Vec<&str> = sinks.iter().filter(|sink| sink.waits).map(|sink| sink.name.as_str()).collect();
+    match spool::orphans(folder, &names) {
+        Ok(orphans) => orphans.iter().for_each(|(path, windows)| {
+            log::warn!(
+                "a spool of {windows} windows in {path:?} belongs to no sink of this process and is not sent; give that sink as it was, or remove the folder"
+            );
+        }),
+        // A folder is made with the first spool; where no sink waits there may be none.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => log::warn!("spools in {folder:?} cannot be listed: {error}"),
+    }
+}
+
 /// Says what a sink did not get.
 fn say_what_is_left(sink: &SinkState) {
     let (name, kept) = (&sink.name, sink.ledger.queued.saturating_sub(sink.only_in_memory));
-    if kept > 0 {
+    if sink.spooled && kept > 0 {
         log::info!("sink {name}: {kept} points stay in its spool");
     }
     if sink.only_in_memory > 0 {

@@ -350,7 +350,7 @@ fn schemas() -> Value {
     });
     let clusters = list(object(&["name", "discovered", "nodes"], cluster));
     let sink = json!({
-        "name": text, "state": text, "queuedWindows": count, "queuedPoints": count, "queuedBytes": count,
+        "name": text, "state": { "type": "string", "enum": ["ok", "failing", "dropping"] }, "queuedWindows": count, "queuedPoints": count, "queuedBytes": count,
         "spooledBytes": count, "oldestWindow": maybe("string"), "lastError": maybe("string"),
         "lastErrorAt": maybe("string"), "pointsMade": count, "pointsRecovered": count, "pointsDelivered": count,
         "pointsDropped": mapped(count.clone()),

@@ -62,7 +62,7 @@ struct Node {
 #[serde(rename_all = "camelCase")]
 struct Sink {
     name: String,
-    /// `ok`, or `failing` while it is tried again.
+    /// `dropping` while points are lost, `failing` while it is tried again, else `ok`.
     state: &'static str,
     queued_windows: usize,
     queued_points: u64,
@@ -119,7 +119,11 @@ fn encode(
 fn sink(state: SinkState) -> Sink {
     Sink {
         name: state.name,
-        state: if state.failures > 0 { "failing" } else { "ok" },
+        state: match state.failures {
+            _ if state.dropping => "dropping",
+            0 => "ok",
+            _ => "failing",
+        },
         queued_windows: state.windows,
         queued_points: state.ledger.queued,
         queued_bytes: state.memory_bytes,

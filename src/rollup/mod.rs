@@ -9,6 +9,7 @@ pub mod history;
 mod homes;
 pub mod known;
 pub mod latest;
+pub mod loss;
 pub mod node;
 pub mod oddity;
 pub mod pack;

@@ -20,6 +20,8 @@ pub type Reason = &'static str;
 pub const QUEUE_FULL: Reason = "queue_full";
 /// The windows that wait would take more disk than they may.
 pub const SPOOL_FULL: Reason = "spool_full";
+/// A single point is more than the sink takes at once.
+pub const TOO_LARGE: Reason = "too_large";
 
 /// Where every point went: `made + recovered = delivered + queued + dropped`, always.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -214,6 +216,11 @@ impl<T> Queue<T> {
     /// Windows that wait or are in hand.
     pub fn windows(&self) -> usize {
         self.waiting.len() + usize::from(self.in_hand.is_some())
+    }
+
+    /// Points of the window in hand that have met no fate yet, those under way among them; 0 where there is none.
+    pub fn in_hand(&self) -> u64 {
+        self.in_hand.unwrap_or(0)
     }
 
     /// The windows that wait, oldest first.

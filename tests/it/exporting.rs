@@ -163,6 +163,7 @@ async fn what_fails_for_a_while_loses_nothing() {
         }
         let state = watched.settled().await;
         assert_eq!((state.ledger.lost(), state.failures, state.windows), (0, 0, 0), "{reason}");
+        assert!(!state.dropping, "{reason}");
         let said = state.last_error.unwrap();
         assert!(said.starts_with(&format!("{reason}: ")), "{reason}: {said}");
         assert_eq!(set(server.took()), lines(0..3), "{reason}");

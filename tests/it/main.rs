@@ -25,6 +25,7 @@ mod doctor_tls;
 mod documents;
 mod exporting;
 mod exporting_files;
+mod exporting_lost;
 mod exporting_secrets;
 mod exporting_tls;
 mod exposition;

@@ -9,7 +9,7 @@ use crate::messages::{Drain, Export, SinkState};
 use crate::rollup::cluster::Batch;
 use crate::rollup::pause;
 use crate::rollup::points::Numbered;
-use crate::rollup::queue::{Item, Limits, Queue, Reason};
+use crate::rollup::queue::{Item, Limits, Queue, Reason, TOO_LARGE};
 use crate::rollup::stored;
 use crate::sinks::{Refused, Sink, Slice};
 use crate::spool::{Left, Spool};
@@ -29,8 +29,6 @@ const LAST_PAUSE: Duration = Duration::from_secs(1);
 const UNREADABLE: Reason = "unreadable";
 /// A file that was not written to its end.
 const TORN: Reason = "torn";
-/// A single point that is too large.
-const TOO_LARGE: Reason = "too_large";
 /// The fewest points of a request that is made smaller for all that follow: less fits everywhere, and where it does not,
 /// single points are what is too large.
 const SMALLEST: usize = 100;
@@ -77,6 +75,8 @@ pub struct Exporter {
 /// The window that is being put.
 struct Hand {
     item: Item<Arc<Batch>>,
+    /// Points that had been dropped when it was taken in hand.
+    lost: u64,
     window: Rc<Numbered>,
     /// Requests under way.
     flying: usize,
@@ -183,6 +183,7 @@ impl Exporter {
             }
             self.hand = Some(Hand {
                 item,
+                lost: self.queue.ledger().lost(),
                 window,
                 flying: 0,
                 moved: false,
@@ -276,7 +277,7 @@ impl Exporter {
             let id = hand.item.id;
             self.queue.done(UNSETTLED);
             self.remove([id]);
-            self.standing.finished(hand.refused);
+            self.standing.finished(hand.refused, hand.lost, self.queue.ledger().lost());
             return;
         };
         let unneeded = self.queue.requeue(hand.item);

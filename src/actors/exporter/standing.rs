@@ -4,6 +4,7 @@
 use crate::clock::Clock;
 use crate::messages::SinkState;
 use crate::model::time::Timestamp;
+use crate::rollup::loss::{self, Losses, Word};
 use crate::rollup::queue::{Item, Queue, Reason};
 use crate::sinks::Refused;
 use crate::spool::Left;
@@ -19,6 +20,7 @@ pub(super) struct Standing {
     state: watch::Sender<SinkState>,
     /// What was said and has not ended since.
     said: BTreeSet<Reason>,
+    losses: Losses,
     current: SinkState,
     spool_fails: bool,
 }
@@ -32,7 +34,15 @@ impl Standing {
         state: watch::Sender<SinkState>,
     ) -> Self {
         let current = SinkState { name, spooled, ..SinkState::default() };
-        Self { clock, telemetry, state, said: BTreeSet::new(), current, spool_fails: false }
+        Self {
+            clock,
+            telemetry,
+            state,
+            said: BTreeSet::new(),
+            losses: Losses::default(),
+            current,
+            spool_fails: false,
+        }
     }
 
     pub(super) fn now(&self) -> Timestamp {
@@ -110,8 +120,10 @@ impl Standing {
         self.current.last_error_at = Some(self.clock.now());
     }
 
-    /// A window is over and done with.
-    pub(super) fn finished(&mut self, refused: bool) {
+    /// A window is over and done with; `lost` is how many points had been dropped when it was taken in hand, `dropped` how
+    /// many have been now.
+    pub(super) fn finished(&mut self, refused: bool, lost: u64, dropped: u64) {
+        self.current.dropping = dropped > lost;
         let name = &self.current.name;
         self.telemetry.exports.of([name, if refused { "refused" } else { "ok" }]).inc();
         if !refused && !self.said.is_empty() {
@@ -122,20 +134,45 @@ impl Standing {
         }
     }
 
+    /// Says what was dropped for want of room, now and then.
+    fn say_losses(&mut self) {
+        let name = &self.current.name;
+        for (reason, word) in self.losses.look(&self.current.ledger, self.clock.now()) {
+            let why = loss::advice(reason).unwrap_or_default();
+            let every = humantime::format_duration(loss::EVERY);
+            match word {
+                Word::Began(points) => {
+                    log::warn!("sink {name}: {points} points were dropped ({reason}): {why}")
+                }
+                Word::More(points) => log::warn!(
+                    "sink {name}: {points} more points were dropped ({reason}) since that was last said: {why}"
+                ),
+                Word::Over(points) => log::info!(
+                    "sink {name}: no points were dropped ({reason}) for {every}, after {points} that were"
+                ),
+            }
+        }
+    }
+
     /// Says how the queue stands.
     pub(super) fn tell<T>(&mut self, queue: &Queue<T>, hand: Option<&Item<T>>, failures: u32) {
         let oldest = hand.or_else(|| queue.waiting().next()).map(|item| item.end);
         let in_hand = hand.map_or((0, 0), |item| (item.memory, item.disk));
         let current = &mut self.current;
+        current.dropping |= queue.ledger().lost() > current.ledger.lost();
         current.ledger = queue.ledger().clone();
         current.windows = queue.windows();
         current.memory_bytes = queue.memory() + in_hand.0;
         current.disk_bytes = queue.disk() + in_hand.1;
         current.oldest = oldest;
         current.failures = failures;
-        let unspooled = queue.waiting().chain(hand).filter(|item| item.disk == 0);
-        current.only_in_memory = unspooled.map(Item::points).sum();
+        let unspooled: u64 = queue.waiting().filter(|item| item.disk == 0).map(Item::points).sum();
+        // What is under way of the window in hand is no longer to do, and may yet be lost.
+        let in_hand = hand.filter(|item| item.disk == 0).map_or(0, |_| queue.in_hand());
+        current.only_in_memory = unspooled + in_hand;
         self.state.send_replace(current.clone());
+        self.say_losses();
+        let current = &self.current;
         let (name, telemetry) = (&current.name, &self.telemetry);
         telemetry.export_queue.of([name]).set(gauge(current.windows));
         telemetry.sink_queue_bytes.of([name, "memory"]).set(gauge(current.memory_bytes));
