@@ -30,9 +30,10 @@
 //!    ([`sources`], [`wire`]) decodes the body into a [`model::report::Report`].
 //! 3. [`rollup::node`] makes of it one immutable packed [`rollup::block::Block`]: rates against the block before, requests
 //!    and limits from the inventory, sums of pods, and what the node adds to its namespaces. The block is the message,
-//!    and it is the storage.
-//! 4. `actors::aggregator` hands it to [`rollup::Rollup`], which keeps the block, and closes the window once every node
-//!    has answered or the time is up: then there are points of namespaces and cluster, and the window goes to the sinks.
+//!    and the newest of each node is kept as it came.
+//! 4. `actors::aggregator` hands it to [`rollup::Rollup`], which keeps it, tells the one before by what differs from it
+//!    ([`rollup::past`]), and closes the window once every node has answered or the time is up: then there are points of
+//!    namespaces and cluster, and the window goes to the sinks.
 //! 5. A web handler asks [`rollup::query`] by message and writes the answer in the form of [`wire::model_api`]. Asked for
 //!    many entities at once, the aggregator hands out its newest blocks ([`rollup::latest`]), and the handler writes them
 //!    piece by piece while they are sent ([`wire::metric_export`], [`wire::metrics_api`], [`wire::exposition`]).

@@ -1,5 +1,5 @@
-//! One node's answer (or one window's sums) as one immutable packed block: the message, and the storage. What goes in
-//! is left to [`super::node`] and [`super::sum`], how long it stays to [`super::history`].
+//! One node's answer (or one window's sums) as one immutable packed block: the message, and the newest that is kept.
+//! What goes in is left to [`super::node`] and [`super::sum`], how long it stays to [`super::history`].
 
 use super::pack::Column;
 use super::packer::{Packer, is_steady};
