@@ -58,10 +58,22 @@ impl Rows {
         self.rows.binary_search(&(entity, label)).ok()
     }
 
+    /// The position of an entity in [`Rows::entities`]. Where it is the one at `guess` nothing is searched.
+    pub(super) fn position(&self, entity: EntityRef<'_>, guess: usize) -> Option<usize> {
+        if self.entities.get(guess).is_some_and(|held| held.borrowed() == entity) {
+            return Some(guess);
+        }
+        self.entities.binary_search_by(|held| held.borrowed().cmp(&entity)).ok()
+    }
+
+    /// The row of the entity at a position, as a whole.
+    pub(super) fn whole(&self, position: usize) -> Option<Row> {
+        self.rows.binary_search(&(u32::try_from(position).ok()?, 0)).ok()
+    }
+
     /// The rows of an entity: itself and its parts.
     pub fn span(&self, entity: EntityRef<'_>) -> Range<Row> {
-        let found = self.entities.binary_search_by(|held| held.borrowed().cmp(&entity));
-        let Some(at) = found.ok().and_then(|at| u32::try_from(at).ok()) else { return 0..0 };
+        let Some(at) = self.position(entity, 0).and_then(|at| u32::try_from(at).ok()) else { return 0..0 };
         let first = self.rows.partition_point(|(entity, _)| *entity < at);
         let count = self.rows.iter().skip(first).take_while(|(entity, _)| *entity == at).count();
         first..first + count
@@ -195,7 +207,25 @@ impl Layout {
     }
 
     fn position(&self, metric: &MetricKey) -> Option<usize> {
-        self.columns.iter().position(|(key, _)| key == metric)
+        let (part, first) = match is_steady(metric) {
+            true => (self.columns.get(..self.steady)?, 0),
+            false => (self.columns.get(self.steady..)?, self.steady),
+        };
+        Some(first + part.binary_search_by(|(key, _)| key.cmp(metric)).ok()?)
+    }
+
+    /// Where each column begins in a block's bytes. None where they end before the last does.
+    pub(super) fn starts(&self, steady: &[u8], moving: &[u8]) -> Option<Box<[u32]>> {
+        let (mut whole, mut rest) = (steady, steady);
+        let starts = self.columns.iter().enumerate().map(|(at, (_, present))| {
+            if at == self.steady {
+                (whole, rest) = (moving, moving);
+            }
+            let start = u32::try_from(whole.len() - rest.len()).ok()?;
+            rest = Column::split(rest, present.count)?.1;
+            Some(start)
+        });
+        starts.collect()
     }
 
     /// How many values a block of this layout has.
@@ -249,6 +279,9 @@ pub struct Block {
     pub facts: Option<Arc<NodeInventory>>,
     pub(super) steady: Arc<[u8]>,
     pub(super) moving: Box<[u8]>,
+    /// Where each column begins, in `steady` the first ones, in `moving` those behind: whoever reads a few values need
+    /// not go through all the columns before.
+    pub(super) starts: Box<[u32]>,
 }
 
 /// Milliseconds from a start to the scrape, as Heapster told them. None for a start after it.
@@ -294,7 +327,16 @@ impl Block {
             return self.uptime(self.value(row, &MetricKey::Known(Metric::StartTime))?);
         }
         let (at, rank) = self.layout.place(row, metric)?;
-        self.columns().nth(at)?.2.get(rank)
+        self.column_at(at)?.column.get(rank)
+    }
+
+    /// The column at a position of the layout.
+    fn column_at(&self, at: usize) -> Option<Located<'_>> {
+        let present: &RowSet = &self.layout.columns.get(at)?.1;
+        let bytes: &[u8] = if at < self.layout.steady { &self.steady } else { &self.moving };
+        let start = usize::try_from(*self.starts.get(at)?).ok()?;
+        let (column, _) = Column::split(bytes.get(start..)?, present.count)?;
+        Some(Located { present, column })
     }
 
     fn uptime(&self, start: u64) -> Option<u64> {
@@ -303,14 +345,7 @@ impl Block {
 
     /// Where the columns of some metrics are. None where no row has a value.
     pub(super) fn located<const N: usize>(&self, metrics: [Metric; N]) -> [Option<Located<'_>>; N] {
-        let mut located = [None; N];
-        for (key, present, column) in self.columns() {
-            let at = metrics.iter().position(|metric| *key == MetricKey::Known(*metric));
-            if let Some(slot) = at.and_then(|at| located.get_mut(at)) {
-                *slot = Some(Located { present, column });
-            }
-        }
-        located
+        metrics.map(|metric| self.column_at(self.layout.position(&MetricKey::Known(metric))?))
     }
 
     /// One whole column by row; None where a row has no value.
@@ -324,8 +359,7 @@ impl Block {
             let starts = self.column(Metric::StartTime)?;
             return Some(starts.into_iter().map(|start| self.uptime(start?)).collect());
         }
-        let at = self.layout.position(metric)?;
-        let (_, present, column) = self.columns().nth(at)?;
+        let Located { present, column } = self.column_at(self.layout.position(metric)?)?;
         let mut values = vec![None; self.layout.rows.len()];
         for (row, value) in present.iter().zip(column.iter()) {
             if let Some(slot) = values.get_mut(row) {
