@@ -7,7 +7,7 @@ use super::archive::Archive;
 use super::certificates::Certificates;
 use super::error::ApiError;
 use super::limits::{Gate, Limits, gate};
-use super::manners::{form_of_answer, not_found, tidy_path};
+use super::manners::{form_of_answer, not_found, spare_short, tidy_path};
 use super::routes::{HISTORICAL, ROUTES, Route, services};
 use actix_http::HttpService;
 use actix_server::Server;
@@ -99,6 +99,7 @@ fn app(
         .app_data(limits)
         .app_data(paths)
         .wrap(from_fn(tidy_path))
+        .wrap(from_fn(spare_short))
         .wrap(Compress::default())
         .wrap(from_fn(form_of_answer))
         .wrap(from_fn(gate))
