@@ -21,7 +21,9 @@ async fn reply(api: &Api, request: &HttpRequest, query: Query) -> Reply {
     Ok(reply::json(match api.ask(cluster(api, request)?, query).await? {
         Answer::Names(names) => model_api::names(&names),
         Answer::Series(points) => model_api::series(&points),
-        Answer::Several(_) | Answer::Latest(_) | Answer::Pods(..) => return Err(ApiError::Ended),
+        Answer::Several(_) | Answer::Latest(_) | Answer::Listed(_) | Answer::Rows(..) => {
+            return Err(ApiError::Ended);
+        }
     }))
 }
 

@@ -31,7 +31,9 @@ impl Pods {
     pub fn of(&self, namespace: &str) -> &[Arc<PodFacts>] {
         let from = self.0.partition_point(|pod| *pod.namespace < *namespace);
         let rest = self.0.get(from..).unwrap_or_default();
-        rest.get(..rest.partition_point(|pod| *pod.namespace == *namespace)).unwrap_or_default()
+        // They are few of the node's.
+        let count = rest.iter().take_while(|pod| *pod.namespace == *namespace).count();
+        rest.get(..count).unwrap_or_default()
     }
 
     /// How many there are.

@@ -11,7 +11,7 @@ use crate::model::time::{Timestamp, Window};
 use crate::model::{Map, Set};
 use std::collections::BTreeMap;
 use std::ops::Bound;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// How many nodes, and how many pods to forget, one sweep looks at most at: it holds the aggregator's thread.
@@ -75,6 +75,10 @@ pub struct Cluster {
     homes: Homes,
     sums: Ring,
     expected: Map<Name, i64>,
+    /// From this window on all of them are waited for.
+    newest_first: i64,
+    /// The namespaces that are listed, since somebody asked and as long as nothing came or went.
+    listed: OnceLock<Arc<[Name]>>,
     open: BTreeMap<i64, Open>,
     next_to_close: Option<i64>,
     /// Until when the first window waits for the first scrapes, which begin at any moment of a window.
@@ -96,6 +100,8 @@ impl Cluster {
             homes: Homes::default(),
             sums: Ring::default(),
             expected: Map::default(),
+            newest_first: i64::MIN,
+            listed: OnceLock::new(),
             open: BTreeMap::new(),
             next_to_close: None,
             first_until: Timestamp::default(),
@@ -117,8 +123,10 @@ impl Cluster {
             .into_iter()
             .map(|node| (node.clone(), before.get(&node).copied().unwrap_or(first)))
             .collect();
+        self.newest_first = self.expected.values().copied().max().unwrap_or(i64::MIN);
         if self.next_to_close.is_none() && !self.expected.is_empty() {
             self.next_to_close = Some(first);
+            self.listed.take();
             self.first_until = now.after(self.schedule.first_scrapes_within());
         }
     }
@@ -142,8 +150,12 @@ impl Cluster {
             open.answered.insert(node.clone());
         }
         let entry = self.nodes.entry(node.clone()).or_default();
-        let rows = &block.layout.rows;
-        if !entry.ring.latest().is_some_and(|latest| Arc::ptr_eq(&latest.layout.rows, rows)) {
+        let (rows, latest) = (&block.layout.rows, entry.ring.latest());
+        let is_same = latest.is_some_and(|latest| Arc::ptr_eq(&latest.layout.rows, rows));
+        if !is_same || latest.is_some_and(|latest| !is_recent(self.next_to_close, latest.window)) {
+            self.listed.take();
+        }
+        if !is_same {
             for (namespace, pod) in pods_of(rows) {
                 self.homes.add(namespace, pod, node);
             }
@@ -165,6 +177,7 @@ impl Cluster {
     fn rewind(&mut self, window: i64) {
         if self.next_to_close.is_some_and(|next| window < next - 2) {
             self.next_to_close = Some(window);
+            self.listed.take();
             self.open.clear();
             for first in self.expected.values_mut() {
                 *first = window.min(*first);
@@ -188,6 +201,7 @@ impl Cluster {
             }
             batches.push(self.close(window, now, uptime));
             self.next_to_close = Some(window.index() + 1);
+            self.listed.take();
         }
         self.sweep(uptime);
         batches
@@ -201,8 +215,12 @@ impl Cluster {
 
     fn is_answered(&self, window: i64) -> bool {
         let answered = self.open.get(&window).map(|open| &open.answered);
-        let due = self.expected.iter().filter(|(_, first)| **first <= window);
-        due.into_iter().all(|(node, _)| answered.is_some_and(|answered| answered.contains(node)))
+        // Looked at four times a second: nearly always the counts tell that some have not.
+        if window >= self.newest_first && answered.map_or(0, Set::len) < self.expected.len() {
+            return false;
+        }
+        let mut due = self.expected.iter().filter(|(_, first)| **first <= window);
+        due.all(|(node, _)| answered.is_some_and(|answered| answered.contains(node)))
     }
 
     fn close(&mut self, window: Window, now: Timestamp, uptime: Duration) -> Batch {
@@ -258,6 +276,9 @@ impl Cluster {
         let dropped = node.ring.prune(uptime, self.retention);
         let mut gone: Vec<&Arc<Rows>> = dropped.iter().map(|layout| &layout.rows).collect();
         gone.dedup_by(|a, b| Arc::ptr_eq(a, b));
+        if !gone.is_empty() {
+            self.listed.take();
+        }
         gone.retain(|rows| !node.ring.layouts().any(|kept| Arc::ptr_eq(&kept.rows, rows)));
         let mut pods = 0;
         for (namespace, pod) in gone.into_iter().flat_map(|rows| pods_of(rows)) {
@@ -314,16 +335,6 @@ impl Cluster {
         self.homes.of(namespace, pod).filter_map(|node| self.nodes.get(node)).map(|node| &node.ring)
     }
 
-    /// Every namespace that has a pod with points.
-    pub(super) fn namespaces(&self) -> impl Iterator<Item = &Name> {
-        self.homes.namespaces()
-    }
-
-    /// Every pod of a namespace that has points.
-    pub(super) fn pods<'c>(&'c self, namespace: &str) -> impl Iterator<Item = &'c Name> + use<'c> {
-        self.homes.pods(namespace)
-    }
-
     /// The rings that have points of pods of a namespace, sorted by node; all of them where it has so many pods that
     /// finding out whose costs more.
     pub(super) fn rings_of(&self, namespace: &str) -> Vec<&Ring> {
@@ -344,8 +355,26 @@ impl Cluster {
     /// Whether a window is recent enough for its entities to be listed: the last one closed, the one before it, or a
     /// later one.
     pub(super) fn is_listed(&self, window: Window) -> bool {
-        self.next_to_close.is_none_or(|next| window.index() >= next - 2)
+        is_recent(self.next_to_close, window)
     }
+
+    /// The namespaces that have a pod that is listed, sorted.
+    pub(super) fn namespaces(&self) -> &Arc<[Name]> {
+        self.listed.get_or_init(|| {
+            let is_listed = |namespace: &Name, pod: &Name| {
+                let entity = Entity::Pod { namespace: namespace.clone(), pod: pod.clone() };
+                let mut recent = self.homes(namespace, pod).flat_map(|ring| self.recent(ring));
+                recent.any(|form| form.layout().rows.find(&entity, None).is_some())
+            };
+            let has_pod = |namespace: &&Name| self.homes.pods(namespace).any(|pod| is_listed(namespace, pod));
+            self.homes.namespaces().filter(has_pod).cloned().collect()
+        })
+    }
+}
+
+/// Whether a window is the last one closed, the one before it, or a later one.
+fn is_recent(next_to_close: Option<i64>, window: Window) -> bool {
+    next_to_close.is_none_or(|next| window.index() >= next - 2)
 }
 
 fn pods_of(rows: &Rows) -> impl Iterator<Item = (&Name, &Name)> {

@@ -46,19 +46,42 @@ pub enum Answer {
     Several(Vec<Vec<(Timestamp, Value)>>),
     /// The newest blocks of each cluster, to be read by whoever asked.
     Latest(Vec<Latest>),
-    /// The pods of a namespace, to be listed by whoever asked: [`Answer::settled`].
-    Pods(Name, Vec<Arc<Rows>>),
+    /// Names of each cluster, to be listed by whoever asked: [`Answer::settled`].
+    Listed(Vec<Name>),
+    /// Rows in which what a list asks for is to be looked for by whoever asked: [`Answer::settled`].
+    Rows(Query, Vec<Arc<Rows>>),
 }
 
 impl Answer {
-    /// Does what is left to whoever asked: a long list becomes names.
+    /// Does what is left to whoever asked, so that it holds up nobody else: lists become names.
     pub fn settled(self) -> Self {
-        let Self::Pods(namespace, rows) = self else { return self };
-        let mut pods: Vec<&str> = rows.iter().flat_map(|rows| rows.pods_of(&namespace)).collect();
-        pods.sort_unstable();
-        pods.dedup();
-        Self::Names(pods.into_iter().map(str::to_owned).collect())
+        let mut names: Vec<String> = match &self {
+            Self::Listed(names) => names.iter().map(|name| name.to_string()).collect(),
+            Self::Rows(list, rows) => rows.iter().flat_map(|rows| listed(rows, list)).collect(),
+            _ => return self,
+        };
+        names.sort_unstable();
+        names.dedup();
+        Self::Names(names)
     }
+}
+
+/// What a list asks for, as far as these rows have it.
+fn listed(rows: &Rows, list: &Query) -> Vec<String> {
+    if let Query::Pods(namespace) = list {
+        return rows.pods_of(namespace).map(str::to_owned).collect();
+    }
+    let name = |entity: &Entity| match (list, entity) {
+        (Query::FreeContainers(_), Entity::FreeContainer { container, .. }) => Some(container.to_string()),
+        (Query::NodePods(_), Entity::Pod { namespace, pod }) => Some(format!("{namespace}/{pod}")),
+        (Query::Containers(namespace, pod), Entity::PodContainer { namespace: n, pod: p, container })
+            if n == namespace && p == pod =>
+        {
+            Some(container.to_string())
+        }
+        _ => None,
+    };
+    rows.entities().iter().filter_map(name).collect()
 }
 
 /// Answers a question from these clusters. What several of them hold under one key is told of the first that has it,
@@ -80,22 +103,43 @@ pub fn answer(clusters: &[&Cluster], query: &Query) -> Answer {
             }
             Answer::Names(names.into_iter().collect())
         }
-        Query::Pods(namespace) => {
-            let rings = clusters.iter().flat_map(|cluster| {
-                cluster.rings_of(namespace).into_iter().flat_map(|ring| cluster.recent(ring))
+        Query::Nodes => {
+            let listed = |cluster: &&Cluster| {
+                let nodes = cluster
+                    .nodes()
+                    .filter(|(_, ring)| ring.latest().is_some_and(|b| cluster.is_listed(b.window)));
+                nodes.map(|(name, _)| name.clone()).collect::<Vec<_>>()
+            };
+            Answer::Listed(clusters.iter().flat_map(listed).collect())
+        }
+        Query::Namespaces => {
+            let listed = clusters.iter().flat_map(|cluster| cluster.namespaces().iter().cloned());
+            Answer::Listed(listed.collect())
+        }
+        list => {
+            let forms = clusters.iter().flat_map(|cluster| {
+                rings_with(cluster, list).into_iter().flat_map(|ring| cluster.recent(ring))
             });
             let mut rows: Vec<Arc<Rows>> = Vec::new();
-            for form in rings {
+            for form in forms {
                 if !rows.last().is_some_and(|last| Arc::ptr_eq(last, &form.layout().rows)) {
                     rows.push(form.layout().rows.clone());
                 }
             }
-            Answer::Pods(namespace.clone(), rows)
+            Answer::Rows(list.clone(), rows)
         }
-        list => {
-            let names: BTreeSet<String> = clusters.iter().flat_map(|cluster| listed(cluster, list)).collect();
-            Answer::Names(names.into_iter().collect())
+    }
+}
+
+/// The rings in which there may be what a list asks for.
+fn rings_with<'c>(cluster: &'c Cluster, list: &Query) -> Vec<&'c Ring> {
+    match list {
+        Query::Pods(namespace) => cluster.rings_of(namespace),
+        Query::Containers(namespace, pod) => cluster.homes(namespace, pod).collect(),
+        Query::FreeContainers(node) | Query::NodePods(node) => {
+            cluster.node(node).into_iter().map(|(_, ring)| ring).collect()
         }
+        _ => Vec::new(),
     }
 }
 
@@ -148,63 +192,6 @@ fn rings_of<'c>(cluster: &'c Cluster, entity: &Entity) -> Box<dyn Iterator<Item 
             Box::new(cluster.homes(namespace, pod))
         }
     }
-}
-
-fn listed(cluster: &Cluster, list: &Query) -> Vec<String> {
-    match list {
-        Query::Nodes => {
-            let nodes = cluster
-                .nodes()
-                .filter(|(_, ring)| ring.latest().is_some_and(|b| cluster.is_listed(b.window)));
-            nodes.map(|(name, _)| name.to_string()).collect()
-        }
-        Query::Namespaces => {
-            let has_pod =
-                |namespace: &&Name| cluster.pods(namespace).any(|pod| is_pod_listed(cluster, namespace, pod));
-            cluster.namespaces().filter(has_pod).map(Name::to_string).collect()
-        }
-        Query::Containers(namespace, pod) => {
-            let of_pod = |entity: &Entity| match entity {
-                Entity::PodContainer { namespace: n, pod: p, container } if n == namespace && p == pod => {
-                    Some(container.to_string())
-                }
-                _ => None,
-            };
-            names(cluster, cluster.homes(namespace, pod), of_pod)
-        }
-        Query::FreeContainers(node) => {
-            let free = |entity: &Entity| match entity {
-                Entity::FreeContainer { container, .. } => Some(container.to_string()),
-                _ => None,
-            };
-            names(cluster, cluster.node(node).into_iter().map(|(_, ring)| ring), free)
-        }
-        Query::NodePods(node) => {
-            let pod = |entity: &Entity| match entity {
-                Entity::Pod { namespace, pod } => Some(format!("{namespace}/{pod}")),
-                _ => None,
-            };
-            names(cluster, cluster.node(node).into_iter().map(|(_, ring)| ring), pod)
-        }
-        Query::Pods(_) | Query::Metrics(_) | Query::Series(..) | Query::Several(..) | Query::Latest(_) => {
-            Vec::new()
-        }
-    }
-}
-
-fn is_pod_listed(cluster: &Cluster, namespace: &Name, pod: &Name) -> bool {
-    let entity = Entity::Pod { namespace: namespace.clone(), pod: pod.clone() };
-    let mut recent = cluster.homes(namespace, pod).flat_map(|ring| cluster.recent(ring));
-    recent.any(|form| form.layout().rows.find(&entity, None).is_some())
-}
-
-fn names<'c>(
-    cluster: &'c Cluster,
-    rings: impl Iterator<Item = &'c Ring>,
-    name: impl Fn(&Entity) -> Option<String>,
-) -> Vec<String> {
-    let recent = rings.flat_map(|ring| cluster.recent(ring));
-    recent.flat_map(|form| form.layout().rows.entities()).filter_map(name).collect()
 }
 
 /// The label sets under which an entity has parts, over the whole history.

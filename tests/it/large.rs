@@ -43,7 +43,7 @@ fn rollup(nodes: usize, pods: usize) -> Rollup {
 
 fn listed(rollup: &Rollup, namespace: &str) -> Vec<String> {
     let answer = rollup.answer(None, &Query::Pods(namespace.into()));
-    assert!(matches!(answer, Answer::Pods(..)), "{answer:?}");
+    assert!(matches!(answer, Answer::Rows(..)), "{answer:?}");
     match answer.settled() {
         Answer::Names(names) => names,
         other => panic!("{other:?}"),

@@ -174,7 +174,7 @@ fn several_clusters_are_kept_apart_and_summed_when_asked_together() {
     assert_eq!((one(Some(FIRST), of_pod("shop", "web")), one(Some(west), of_pod("shop", "web"))), (10, 200));
     assert_eq!(one(None, of_pod("shop", "web")), 10, "of several clusters the first that has it");
     assert_eq!(one(None, of_pod("only-west", "log")), 2);
-    let listed = |id, query| fleet.rollup.answer(id, &query);
+    let listed = |id, query| fleet.rollup.answer(id, &query).settled();
     let texts = |names: &[&str]| Answer::Names(names.iter().map(|name| (*name).to_owned()).collect());
     assert_eq!(listed(None, Query::Namespaces), texts(&["only-east", "only-west", "shop"]));
     assert_eq!(listed(Some(west), Query::Namespaces), texts(&["only-west", "shop"]));
