@@ -265,7 +265,7 @@ pub struct Inventory {
     nodes: Table<NodeFacts>,
     pods: Table<PodFacts>,
     namespaces: Table<NamespaceFacts>,
-    bound: Map<Name, Set<PodName>>,
+    bound: Map<Name, Vec<Arc<PodFacts>>>,
     namespace_uids: Arc<BTreeMap<Name, Name>>,
     touched: Set<Name>,
     shared: Shared,
@@ -282,9 +282,13 @@ impl Inventory {
 
     /// Takes in what the watch of pods told.
     pub fn pod(&mut self, change: Change<PodFacts>) {
+        let mut share = |pod: PodFacts| {
+            let before = self.pods.get(&(&*pod.namespace, &*pod.name));
+            self.shared.share(pod, before.map(|before| &**before))
+        };
         let change = match change {
-            Change::Listed(pod) => Change::Listed(self.shared.share(pod)),
-            Change::Applied(pod) => Change::Applied(self.shared.share(pod)),
+            Change::Listed(pod) => Change::Listed(share(pod)),
+            Change::Applied(pod) => Change::Applied(share(pod)),
             other => other,
         };
         let (touched, bound) = (&mut self.touched, &mut self.bound);
@@ -292,7 +296,7 @@ impl Inventory {
             if let Some((pod, node)) = before.and_then(|pod| Some((pod, pod.node.as_ref()?))) {
                 touched.insert(node.clone());
                 if let Some(pods) = bound.get_mut(node) {
-                    pods.remove(&pod.key());
+                    pods.retain(|held| !Arc::ptr_eq(held, pod));
                     if pods.is_empty() {
                         bound.remove(node);
                     }
@@ -300,7 +304,7 @@ impl Inventory {
             }
             if let Some((pod, node)) = after.and_then(|pod| Some((pod, pod.node.as_ref()?))) {
                 touched.insert(node.clone());
-                bound.entry(node.clone()).or_default().insert(pod.key());
+                bound.entry(node.clone()).or_default().push(pod.clone());
             }
         });
     }
@@ -360,8 +364,7 @@ impl Inventory {
     /// What is known of one node and of its pods. None where there is no such node.
     pub fn of_node(&self, name: &Name) -> Option<NodeInventory> {
         let node = self.nodes.get(name)?.clone();
-        let bound = self.bound.get(name).into_iter().flatten();
-        let pods = bound.filter_map(|key| self.pods.get(key).cloned()).collect();
+        let pods = self.bound.get(name).into_iter().flatten().cloned().collect();
         Some(NodeInventory { node, pods, namespaces: self.namespace_uids.clone() })
     }
 

@@ -9,9 +9,9 @@ use crate::model::report::{Report, ReportRow};
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
-/// Two hashes of a row's names, seeded anew in every process: nobody can choose names that share both. Half of the second
-/// is enough.
-type Mark = (u64, u32);
+/// Two hashes of a row's names, seeded anew in every process: nobody can choose names that share both. Half of either is
+/// enough.
+type Mark = [u32; 2];
 
 /// The rows of an answer of which each counted and each pod was known, in the order in which they were told.
 #[derive(Debug, Default)]
@@ -85,8 +85,9 @@ impl Known {
     }
 
     fn mark(&self, row: &ReportRow<'_>) -> Mark {
-        let [a, b] = &self.seeds;
-        let second = b.hash_one((row.subject, row.part)) >> 32;
-        (a.hash_one((row.subject, row.part)), u32::try_from(second).unwrap_or(0))
+        self.seeds.each_ref().map(|seed| {
+            let hash = seed.hash_one((row.subject, row.part)) >> 32;
+            u32::try_from(hash).unwrap_or(0)
+        })
     }
 }
