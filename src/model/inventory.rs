@@ -3,9 +3,11 @@
 
 use super::entity::{Labels, Name};
 use super::pods::{Pods, Shared};
+pub use super::table::{Change, Record, Table};
 use super::time::Timestamp;
 pub use super::unusable::Unusable;
 use super::{Map, Set};
+use hashbrown::Equivalent;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -118,18 +120,10 @@ impl NodeInventory {
     }
 }
 
-impl hashbrown::Equivalent<PodName> for (&str, &str) {
+impl Equivalent<PodName> for (&str, &str) {
     fn equivalent(&self, key: &PodName) -> bool {
         self.0 == &*key.namespace && self.1 == &*key.name
     }
-}
-
-/// A record that one table of the inventory holds.
-pub trait Record: PartialEq {
-    /// What tells it from its like.
-    type Key: Clone + Eq + std::hash::Hash;
-    /// Its key.
-    fn key(&self) -> Self::Key;
 }
 
 impl Record for NodeFacts {
@@ -150,112 +144,6 @@ impl Record for NamespaceFacts {
     type Key = Name;
     fn key(&self) -> Name {
         self.name.clone()
-    }
-}
-
-/// What a watch tells of one kind of object.
-#[derive(Clone, Debug)]
-pub enum Change<R> {
-    /// A list begins: what it does not name is gone when it is done.
-    ListBegins,
-    /// An object of the list.
-    Listed(R),
-    /// The list is done.
-    ListDone,
-    /// An object is there, new or changed.
-    Applied(R),
-    /// An object is gone.
-    Gone(R),
-}
-
-/// One kind of object, followed by mark and sweep through every relist.
-#[derive(Debug)]
-pub struct Table<R: Record> {
-    rows: Map<R::Key, Arc<R>>,
-    listing: Option<Set<R::Key>>,
-    complete: bool,
-}
-
-impl<R: Record> Default for Table<R> {
-    fn default() -> Self {
-        Self { rows: Map::default(), listing: None, complete: false }
-    }
-}
-
-impl<R: Record> Table<R> {
-    /// Takes in one change and calls `changed(before, after)` for every record that is new, other or gone by it.
-    pub fn apply(&mut self, change: Change<R>, mut changed: impl FnMut(Option<&Arc<R>>, Option<&Arc<R>>)) {
-        match change {
-            Change::ListBegins => self.listing = Some(Set::default()),
-            Change::Listed(record) => {
-                let key = record.key();
-                self.put(key.clone(), record, &mut changed);
-                if let Some(seen) = &mut self.listing {
-                    seen.insert(key);
-                }
-            }
-            Change::ListDone => {
-                self.complete = true;
-                if let Some(seen) = self.listing.take() {
-                    self.rows.retain(|key, record| {
-                        let stays = seen.contains(key);
-                        if !stays {
-                            changed(Some(record), None);
-                        }
-                        stays
-                    });
-                }
-            }
-            Change::Applied(record) => {
-                let key = record.key();
-                if let Some(seen) = &mut self.listing {
-                    seen.insert(key.clone());
-                }
-                self.put(key, record, &mut changed);
-            }
-            Change::Gone(record) => {
-                if let Some(before) = self.rows.remove(&record.key()) {
-                    changed(Some(&before), None);
-                }
-            }
-        }
-    }
-
-    fn put(&mut self, key: R::Key, record: R, changed: &mut impl FnMut(Option<&Arc<R>>, Option<&Arc<R>>)) {
-        if self.rows.get(&key).is_some_and(|before| **before == record) {
-            return;
-        }
-        let record = Arc::new(record);
-        let before = self.rows.insert(key, record.clone());
-        changed(before.as_ref(), Some(&record));
-    }
-
-    /// Whether a list was ever finished: before that, what is missing may only be unknown.
-    pub fn is_complete(&self) -> bool {
-        self.complete
-    }
-
-    /// The record of this key.
-    pub fn get<Q: hashbrown::Equivalent<R::Key> + std::hash::Hash + ?Sized>(
-        &self,
-        key: &Q,
-    ) -> Option<&Arc<R>> {
-        self.rows.get(key)
-    }
-
-    /// Every record, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<R>> {
-        self.rows.values()
-    }
-
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.rows.len()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
     }
 }
 

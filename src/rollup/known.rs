@@ -72,9 +72,13 @@ impl Known {
             + made.tally.superseded_rows
             + made.tally.rows_over_limit;
         let places = answer.report.rows().iter().zip(row_of);
-        let places: Option<Vec<(Mark, u32)>> =
-            places.map(|(told, row)| Some((self.mark(told), u32::try_from((*row)?).ok()?))).collect();
-        let Some(places) = places.filter(|_| left_out == 0) else { return };
+        let known = places.map_while(|(told, row)| Some((self.mark(told), u32::try_from((*row)?).ok()?)));
+        // Of the right size from the start: an allocator may leave what shrinks as large as it was.
+        let mut places = Vec::with_capacity(row_of.len());
+        places.extend(known);
+        if left_out != 0 || places.len() != row_of.len() {
+            return;
+        }
         let mut rows: Vec<u32> = places.iter().map(|(_, row)| *row).collect();
         rows.sort_unstable();
         rows.dedup();
