@@ -3,9 +3,11 @@
 
 use super::entity::{Labels, Name};
 use super::pods::{Pods, Shared};
+pub use super::table::{Change, Record, Table};
 use super::time::Timestamp;
 pub use super::unusable::Unusable;
 use super::{Map, Set};
+use hashbrown::Equivalent;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -118,18 +120,10 @@ impl NodeInventory {
     }
 }
 
-impl hashbrown::Equivalent<PodName> for (&str, &str) {
+impl Equivalent<PodName> for (&str, &str) {
     fn equivalent(&self, key: &PodName) -> bool {
         self.0 == &*key.namespace && self.1 == &*key.name
     }
-}
-
-/// A record that one table of the inventory holds.
-pub trait Record: PartialEq {
-    /// What tells it from its like.
-    type Key: Clone + Eq + std::hash::Hash;
-    /// Its key.
-    fn key(&self) -> Self::Key;
 }
 
 impl Record for NodeFacts {
@@ -153,119 +147,13 @@ impl Record for NamespaceFacts {
     }
 }
 
-/// What a watch tells of one kind of object.
-#[derive(Clone, Debug)]
-pub enum Change<R> {
-    /// A list begins: what it does not name is gone when it is done.
-    ListBegins,
-    /// An object of the list.
-    Listed(R),
-    /// The list is done.
-    ListDone,
-    /// An object is there, new or changed.
-    Applied(R),
-    /// An object is gone.
-    Gone(R),
-}
-
-/// One kind of object, followed by mark and sweep through every relist.
-#[derive(Debug)]
-pub struct Table<R: Record> {
-    rows: Map<R::Key, Arc<R>>,
-    listing: Option<Set<R::Key>>,
-    complete: bool,
-}
-
-impl<R: Record> Default for Table<R> {
-    fn default() -> Self {
-        Self { rows: Map::default(), listing: None, complete: false }
-    }
-}
-
-impl<R: Record> Table<R> {
-    /// Takes in one change and calls `changed(before, after)` for every record that is new, other or gone by it.
-    pub fn apply(&mut self, change: Change<R>, mut changed: impl FnMut(Option<&Arc<R>>, Option<&Arc<R>>)) {
-        match change {
-            Change::ListBegins => self.listing = Some(Set::default()),
-            Change::Listed(record) => {
-                let key = record.key();
-                self.put(key.clone(), record, &mut changed);
-                if let Some(seen) = &mut self.listing {
-                    seen.insert(key);
-                }
-            }
-            Change::ListDone => {
-                self.complete = true;
-                if let Some(seen) = self.listing.take() {
-                    self.rows.retain(|key, record| {
-                        let stays = seen.contains(key);
-                        if !stays {
-                            changed(Some(record), None);
-                        }
-                        stays
-                    });
-                }
-            }
-            Change::Applied(record) => {
-                let key = record.key();
-                if let Some(seen) = &mut self.listing {
-                    seen.insert(key.clone());
-                }
-                self.put(key, record, &mut changed);
-            }
-            Change::Gone(record) => {
-                if let Some(before) = self.rows.remove(&record.key()) {
-                    changed(Some(&before), None);
-                }
-            }
-        }
-    }
-
-    fn put(&mut self, key: R::Key, record: R, changed: &mut impl FnMut(Option<&Arc<R>>, Option<&Arc<R>>)) {
-        if self.rows.get(&key).is_some_and(|before| **before == record) {
-            return;
-        }
-        let record = Arc::new(record);
-        let before = self.rows.insert(key, record.clone());
-        changed(before.as_ref(), Some(&record));
-    }
-
-    /// Whether a list was ever finished: before that, what is missing may only be unknown.
-    pub fn is_complete(&self) -> bool {
-        self.complete
-    }
-
-    /// The record of this key.
-    pub fn get<Q: hashbrown::Equivalent<R::Key> + std::hash::Hash + ?Sized>(
-        &self,
-        key: &Q,
-    ) -> Option<&Arc<R>> {
-        self.rows.get(key)
-    }
-
-    /// Every record, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<R>> {
-        self.rows.values()
-    }
-
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.rows.len()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
-    }
-}
-
 /// Everything that one API server says there is.
 #[derive(Debug, Default)]
 pub struct Inventory {
     nodes: Table<NodeFacts>,
     pods: Table<PodFacts>,
     namespaces: Table<NamespaceFacts>,
-    bound: Map<Name, Set<PodName>>,
+    bound: Map<Name, Vec<Arc<PodFacts>>>,
     namespace_uids: Arc<BTreeMap<Name, Name>>,
     touched: Set<Name>,
     shared: Shared,
@@ -282,9 +170,13 @@ impl Inventory {
 
     /// Takes in what the watch of pods told.
     pub fn pod(&mut self, change: Change<PodFacts>) {
+        let mut share = |pod: PodFacts| {
+            let before = self.pods.get(&(&*pod.namespace, &*pod.name));
+            self.shared.share(pod, before.map(|before| &**before))
+        };
         let change = match change {
-            Change::Listed(pod) => Change::Listed(self.shared.share(pod)),
-            Change::Applied(pod) => Change::Applied(self.shared.share(pod)),
+            Change::Listed(pod) => Change::Listed(share(pod)),
+            Change::Applied(pod) => Change::Applied(share(pod)),
             other => other,
         };
         let (touched, bound) = (&mut self.touched, &mut self.bound);
@@ -292,7 +184,7 @@ impl Inventory {
             if let Some((pod, node)) = before.and_then(|pod| Some((pod, pod.node.as_ref()?))) {
                 touched.insert(node.clone());
                 if let Some(pods) = bound.get_mut(node) {
-                    pods.remove(&pod.key());
+                    pods.retain(|held| !Arc::ptr_eq(held, pod));
                     if pods.is_empty() {
                         bound.remove(node);
                     }
@@ -300,7 +192,7 @@ impl Inventory {
             }
             if let Some((pod, node)) = after.and_then(|pod| Some((pod, pod.node.as_ref()?))) {
                 touched.insert(node.clone());
-                bound.entry(node.clone()).or_default().insert(pod.key());
+                bound.entry(node.clone()).or_default().push(pod.clone());
             }
         });
     }
@@ -360,8 +252,7 @@ impl Inventory {
     /// What is known of one node and of its pods. None where there is no such node.
     pub fn of_node(&self, name: &Name) -> Option<NodeInventory> {
         let node = self.nodes.get(name)?.clone();
-        let bound = self.bound.get(name).into_iter().flatten();
-        let pods = bound.filter_map(|key| self.pods.get(key).cloned()).collect();
+        let pods = self.bound.get(name).into_iter().flatten().cloned().collect();
         Some(NodeInventory { node, pods, namespaces: self.namespace_uids.clone() })
     }
 

@@ -12,6 +12,7 @@ pub mod report;
 pub mod selector;
 pub mod shard;
 pub mod share;
+mod table;
 pub mod time;
 pub mod unusable;
 pub mod usage;

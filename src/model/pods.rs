@@ -67,8 +67,9 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    /// The same pod with what others have too.
-    pub fn share(&mut self, pod: PodFacts) -> PodFacts {
+    /// The same pod with what others have too, and with its own names as `before` has them, which was the same pod: rows
+    /// and blocks hold those.
+    pub fn share(&mut self, pod: PodFacts, before: Option<&PodFacts>) -> PodFacts {
         let names = &mut self.names;
         let container = |facts: &ContainerFacts| ContainerFacts {
             name: names.share(&facts.name),
@@ -81,6 +82,8 @@ impl Shared {
             node: pod.node.map(|node| names.share(&node)),
             labels: pod.labels.shared(names, &mut self.labels),
             containers: self.containers.share(&containers),
+            name: before.map_or(pod.name, |before| before.name.clone()),
+            uid: before.map(|before| &before.uid).filter(|uid| **uid == pod.uid).cloned().unwrap_or(pod.uid),
             ..pod
         }
     }

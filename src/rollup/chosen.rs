@@ -6,6 +6,7 @@ use super::node::{Answer, MAX_ROWS, Tally};
 use crate::model::entity::{Entity, Labels, Name};
 use crate::model::inventory::NodeInventory;
 use crate::model::metric::Metric;
+use crate::model::pool::Pool;
 use crate::model::report::{Part, Subject};
 use crate::model::{Map, Set};
 use std::sync::Arc;
@@ -88,8 +89,10 @@ pub(super) fn table(chosen: &[Chosen<'_>], answer: &Answer<'_>) -> (Arc<Rows>, V
     let kept = before.and_then(|rows| Some((rows.clone(), places(rows, chosen, answer)?)));
     let (rows, places) = kept.unwrap_or_else(|| {
         let mut namer = Namer { inventory: answer.inventory, last: None };
+        let (mut names, mut sets) = (Pool::default(), Pool::default());
+        let mut labels = |part: Part<'_>| Some(part.labels()?.shared(&mut names, &mut sets));
         let keys: Vec<(Entity, Option<Labels>)> =
-            chosen.iter().map(|each| (namer.entity(each.subject), each.part.labels())).collect();
+            chosen.iter().map(|each| (namer.entity(each.subject), labels(each.part))).collect();
         let rows = Rows::new(keys.iter().map(|(entity, labels)| (entity, labels.as_ref())));
         let place = |(entity, labels): &(Entity, Option<Labels>)| rows.find(entity, labels.as_ref());
         let places = keys.iter().map(place).collect();
@@ -104,7 +107,8 @@ pub(super) fn table(chosen: &[Chosen<'_>], answer: &Answer<'_>) -> (Arc<Rows>, V
     (rows, row_of)
 }
 
-/// The place of each chosen row in these rows. None where they hold another one, or one more.
+/// The place of each chosen row in these rows. None where they hold another one, or one more, or a pod by a name of their
+/// own that the inventory has by now: names are to be there once.
 fn places(rows: &Rows, chosen: &[Chosen<'_>], answer: &Answer<'_>) -> Option<Vec<Option<Row>>> {
     let mut taken = vec![false; rows.len()];
     let mut distinct = 0;
@@ -118,6 +122,13 @@ fn places(rows: &Rows, chosen: &[Chosen<'_>], answer: &Answer<'_>) -> Option<Vec
         let row = span
             .clone()
             .find(|row| rows.key(*row).is_some_and(|(_, labels)| each.part.has_labels(labels)))?;
+        if let (Subject::Pod(namespace, name), Part::Whole) = (each.subject, each.part)
+            && let Some(facts) = answer.inventory.pod(namespace, name)
+            && let Some((Entity::Pod { pod, .. }, _)) = rows.key(row)
+            && !Arc::ptr_eq(pod, &facts.name)
+        {
+            return None;
+        }
         last = Some((each.subject, span));
         let seen = taken.get_mut(row)?;
         distinct += usize::from(!std::mem::replace(seen, true));

@@ -2,6 +2,7 @@
 //! question means is left to [`super::query`].
 
 use super::block::{Block, Rows};
+use super::carried::Carried;
 use super::history::{Form, Ring};
 use super::homes::Homes;
 use super::schedule::Schedule;
@@ -38,7 +39,7 @@ pub struct Batch {
 #[derive(Debug, Default)]
 struct Node {
     ring: Ring,
-    last_sums: Option<(i64, Arc<NamespaceSums>)>,
+    last_sums: Option<(i64, Carried)>,
 }
 
 #[derive(Debug, Default)]
@@ -160,7 +161,7 @@ impl Cluster {
                 self.homes.add(namespace, pod, node);
             }
         }
-        entry.last_sums = Some((window, sums));
+        entry.last_sums = Some((window, Carried::of(&sums)));
         entry.ring.push(block, uptime);
         self.prune(node, uptime);
     }
@@ -230,7 +231,7 @@ impl Cluster {
         for node in self.expected.keys().filter(|node| !took.contains(*node)) {
             match self.nodes.get(node).and_then(|node| node.last_sums.as_ref()) {
                 Some((index, last)) if *index == window.index() - 1 => {
-                    sums.add_all(last);
+                    last.add_to(&mut sums);
                     carried += 1;
                 }
                 _ => missing += 1,

@@ -109,6 +109,9 @@ pub fn opened<'f>(
     })
 }
 
+/// For how many blocks more there is room where a ring is full.
+const ROOM: usize = 4;
+
 #[derive(Debug)]
 struct Kept {
     form: Form,
@@ -138,6 +141,10 @@ impl Ring {
                 last.form = Form::Past(Arc::new(past));
             }
             self.bytes += last.form.own_bytes(Some(&new));
+        }
+        // A ring soon holds as many as it ever will: doubling would leave half of it empty for good.
+        if self.kept.len() == self.kept.capacity() {
+            self.kept.reserve_exact(ROOM);
         }
         self.kept.push_back(Kept { form: new, received: uptime });
     }

@@ -9,9 +9,9 @@ use crate::model::report::{Report, ReportRow};
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
-/// Two hashes of a row's names, seeded anew in every process: nobody can choose names that share both. Half of the second
-/// is enough.
-type Mark = (u64, u32);
+/// Two hashes of a row's names, seeded anew in every process: nobody can choose names that share both. Half of either is
+/// enough.
+type Mark = [u32; 2];
 
 /// The rows of an answer of which each counted and each pod was known, in the order in which they were told.
 #[derive(Debug, Default)]
@@ -72,9 +72,13 @@ impl Known {
             + made.tally.superseded_rows
             + made.tally.rows_over_limit;
         let places = answer.report.rows().iter().zip(row_of);
-        let places: Option<Vec<(Mark, u32)>> =
-            places.map(|(told, row)| Some((self.mark(told), u32::try_from((*row)?).ok()?))).collect();
-        let Some(places) = places.filter(|_| left_out == 0) else { return };
+        let known = places.map_while(|(told, row)| Some((self.mark(told), u32::try_from((*row)?).ok()?)));
+        // Of the right size from the start: an allocator may leave what shrinks as large as it was.
+        let mut places = Vec::with_capacity(row_of.len());
+        places.extend(known);
+        if left_out != 0 || places.len() != row_of.len() {
+            return;
+        }
         let mut rows: Vec<u32> = places.iter().map(|(_, row)| *row).collect();
         rows.sort_unstable();
         rows.dedup();
@@ -85,8 +89,9 @@ impl Known {
     }
 
     fn mark(&self, row: &ReportRow<'_>) -> Mark {
-        let [a, b] = &self.seeds;
-        let second = b.hash_one((row.subject, row.part)) >> 32;
-        (a.hash_one((row.subject, row.part)), u32::try_from(second).unwrap_or(0))
+        self.seeds.each_ref().map(|seed| {
+            let hash = seed.hash_one((row.subject, row.part)) >> 32;
+            u32::try_from(hash).unwrap_or(0)
+        })
     }
 }

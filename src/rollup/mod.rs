@@ -2,6 +2,7 @@
 //! no actor: whoever calls says what time it is.
 
 pub mod block;
+mod carried;
 mod chosen;
 pub mod cluster;
 pub mod ended;

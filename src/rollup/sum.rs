@@ -68,6 +68,11 @@ impl NamespaceSums {
         self.0.entry(namespace.clone()).or_default()
     }
 
+    /// Every namespace and its sums, sorted by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&Name, &Sums)> {
+        self.0.iter().map(|(namespace, sums)| (namespace, &**sums))
+    }
+
     /// Adds every namespace of `other`.
     pub fn add_all(&mut self, other: &NamespaceSums) {
         for (namespace, sums) in &other.0 {

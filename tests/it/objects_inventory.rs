@@ -10,6 +10,7 @@ use heapster::wire::kubernetes_objects::ApiPod;
 use proptest::prelude::*;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 fn on(node: &str, namespace: &str, name: &str) -> PodFacts {
     PodFacts { node: (!node.is_empty()).then(|| node.into()), ..pod(namespace, name, [container("main")]) }
@@ -273,4 +274,18 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn pod_that_changes_keeps_the_names_that_blocks_hold() {
+    let mut inventory = two_nodes();
+    inventory.pod(Change::Applied(on("a", "shop", "web")));
+    let before = inventory.of_node(&"a".into()).and_then(|of| of.pod("shop", "web").cloned());
+    let changed = PodFacts { host_network: true, uid: "another".into(), ..on("a", "shop", "web") };
+    inventory.pod(Change::Applied(changed));
+    let after = inventory.of_node(&"a".into()).and_then(|of| of.pod("shop", "web").cloned());
+    let (before, after) = before.zip(after).expect("it was and is there");
+    assert!(Arc::ptr_eq(&before.name, &after.name));
+    assert!(after.host_network && &*after.uid == "another" && before.uid != after.uid);
+    assert_eq!(pods_of(&inventory, "a"), texts(&["shop/web"]));
 }

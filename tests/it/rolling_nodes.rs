@@ -4,6 +4,7 @@ use crate::handmade::{
     T0, assembled, container, grid, held, inventory, node, of_container, of_namespace, of_node, of_pod, pod,
     resources, said, window,
 };
+use heapster::model::entity::Entity;
 use heapster::model::inventory::{ContainerFacts, NodeFacts, PodFacts, Resources};
 use heapster::model::metric::{Metric, RATED, Value};
 use heapster::model::report::Subject;
@@ -244,4 +245,25 @@ fn rates_follow_their_rows_when_others_come_and_go() {
     let third = assembled(&report, &inventory, window(2), Some(&second)).block;
     assert!(Arc::ptr_eq(&second.layout.rows, &third.layout.rows), "same rows are shared");
     assert_eq!(third.scraped_at, window(2).end().after(Duration::from_secs(1)));
+}
+
+#[test]
+fn names_are_the_inventorys_as_soon_as_it_has_them() {
+    let report = |metric| said(&[(POD, &[(metric, 1)])]);
+    let unknown = inventory(node("node-1"), []);
+    let known = inventory(node("node-1"), [pod("shop", "web", [])]);
+    let own = &known.pods.get("shop", "web").expect("the pod is there").name;
+    let first = assembled(&report(Metric::MemoryUsage), &unknown, window(0), None).block;
+    let second = assembled(&report(Metric::CpuUsage), &known, window(1), Some(&first)).block;
+    let pods = |block: &heapster::rollup::block::Block| {
+        let names = block.layout.rows.entities().iter().filter_map(|entity| match entity {
+            Entity::Pod { pod, .. } => Some(pod.clone()),
+            _ => None,
+        });
+        names.collect::<Vec<_>>()
+    };
+    assert!(pods(&first).iter().all(|name| name == own && !Arc::ptr_eq(name, own)), "nobody knew the pod");
+    assert!(pods(&second).iter().all(|name| Arc::ptr_eq(name, own)) && pods(&second).len() == 1);
+    let third = assembled(&report(Metric::CpuUsage), &known, window(2), Some(&second)).block;
+    assert!(Arc::ptr_eq(&second.layout.rows, &third.layout.rows), "and then they stay");
 }
