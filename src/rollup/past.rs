@@ -88,14 +88,18 @@ fn moved(
     Some(older(metric)?.wrapping_sub(newer(metric)?).cast_signed())
 }
 
-/// Columns opened by row: those of the metrics that ties ask for.
-#[derive(Default)]
-struct Opened(Vec<(Metric, Vec<Option<u64>>)>);
+/// Columns opened by row, each at its metric's place in the catalogue: those of the metrics that ties ask for.
+struct Opened([Vec<Option<u64>>; Metric::ALL.len()]);
+
+impl Default for Opened {
+    fn default() -> Self {
+        Self([const { Vec::new() }; Metric::ALL.len()])
+    }
+}
 
 impl Opened {
     fn get(&self, metric: Metric, row: Row) -> Option<u64> {
-        let (_, values) = self.0.iter().find(|(opened, _)| *opened == metric)?;
-        *values.get(row)?
+        *self.0.get(metric.index())?.get(row)?
     }
 
     fn put(&mut self, metric: Metric, rows: usize, values: impl Iterator<Item = (Row, u64)>) {
@@ -105,7 +109,9 @@ impl Opened {
                 *slot = Some(value);
             }
         }
-        self.0.push((metric, column));
+        if let Some(slot) = self.0.get_mut(metric.index()) {
+            *slot = column;
+        }
     }
 }
 
