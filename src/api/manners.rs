@@ -3,9 +3,11 @@
 
 use super::archive::Archive;
 use super::error::ApiError;
-use actix_web::body::{BoxBody, MessageBody};
+use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{RequestHead, ServiceRequest, ServiceResponse};
-use actix_web::http::header::{ACCEPT, ACCEPT_ENCODING, ALLOW, ContentType, HeaderValue, LOCATION};
+use actix_web::http::header::{
+    ACCEPT, ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, ContentType, HeaderValue, LOCATION, VARY,
+};
 use actix_web::http::uri::PathAndQuery;
 use actix_web::http::{ConnectionType, Uri, Version};
 use actix_web::middleware::Next;
@@ -104,6 +106,22 @@ fn compression(accepted: &str) -> Option<&'static str> {
     })
 }
 
+/// Bytes from which an answer is compressed: beginning to costs as much as answering most questions.
+pub const WORTH_COMPRESSING: u64 = 16 * 1_024;
+const AS_IT_IS: HeaderValue = HeaderValue::from_static("identity");
+
+/// Marks an answer that is too short to be compressed.
+pub async fn spare_short(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let mut response = next.call(request).await?;
+    if matches!(response.response().body().size(), BodySize::Sized(bytes) if bytes < WORTH_COMPRESSING) {
+        response.headers_mut().insert(CONTENT_ENCODING, AS_IT_IS);
+    }
+    Ok(response)
+}
+
 /// Settles in which form an answer goes out: compressed in one way at most, and for a client of HTTP/1.0, which knows no
 /// pieces, as it is until the connection ends.
 pub async fn form_of_answer(
@@ -117,6 +135,13 @@ pub async fn form_of_answer(
         request.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static(coding));
     }
     let mut response = next.call(request).await?;
+    // The mark was for the compression alone.
+    if response.headers().get(CONTENT_ENCODING) == Some(&AS_IT_IS) {
+        response.headers_mut().remove(CONTENT_ENCODING);
+    }
+    if !response.headers().contains_key(VARY) {
+        response.headers_mut().insert(VARY, HeaderValue::from_static("accept-encoding"));
+    }
     if old {
         let head = response.response_mut().head_mut();
         head.no_chunking(true);

@@ -4,7 +4,7 @@
 use super::{export, health, listings, manners, model, openapi, page, past, resource_metrics, status};
 use actix_web::dev::HttpServiceFactory;
 use actix_web::guard::fn_guard;
-use actix_web::{Resource, web};
+use actix_web::{Resource, Scope, web};
 
 /// What a route answers with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,14 +27,20 @@ pub struct Route {
 }
 
 impl Route {
-    /// The route as actix-web's.
-    pub fn resource(&self) -> impl HttpServiceFactory + 'static {
+    /// The route as actix-web's, below a path that its own begins with.
+    fn resource(&self, root: &str) -> impl HttpServiceFactory + 'static {
+        let path = self.path.strip_prefix(root).unwrap_or(self.path);
         let resource =
-            (self.mount)(web::resource(self.path)).default_service(web::to(manners::method_not_allowed));
+            (self.mount)(web::resource(path)).default_service(web::to(manners::method_not_allowed));
         match self.speaks {
             Speaks::Text => resource,
             Speaks::Json => resource.route(web::get().to(manners::not_acceptable)),
         }
+    }
+
+    /// What its path begins with that is the same for everybody.
+    fn root(&self) -> &'static str {
+        self.path.split_once("/{").map_or(self.path, |(root, _)| root)
     }
 
     /// Whether a path without query belongs to it.
@@ -47,6 +53,21 @@ impl Route {
     pub fn shown(&self) -> String {
         self.path.replace("{metric:.+}", "{metric}")
     }
+}
+
+/// The routes as actix-web's, those below one root together: a path is held against the patterns below its own root and
+/// no other, which are regular expressions, one after the other.
+pub fn services(routes: &[&Route]) -> Vec<Scope> {
+    let mut roots: Vec<&str> = routes.iter().map(|route| route.root()).collect();
+    roots.sort_unstable();
+    roots.dedup();
+    // The longest first: a root may be the beginning of another one.
+    roots.reverse();
+    let scope = |root: &&str| {
+        let below = routes.iter().filter(|route| route.root() == *root);
+        below.fold(web::scope(root), |scope, route| scope.service(route.resource(root)))
+    };
+    roots.iter().map(scope).collect()
 }
 
 macro_rules! routes {

@@ -7,8 +7,8 @@ use super::archive::Archive;
 use super::certificates::Certificates;
 use super::error::ApiError;
 use super::limits::{Gate, Limits, gate};
-use super::manners::{form_of_answer, not_found, tidy_path};
-use super::routes::{HISTORICAL, ROUTES};
+use super::manners::{form_of_answer, not_found, spare_short, tidy_path};
+use super::routes::{HISTORICAL, ROUTES, Route, services};
 use actix_http::HttpService;
 use actix_server::Server;
 use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
@@ -99,6 +99,7 @@ fn app(
         .app_data(limits)
         .app_data(paths)
         .wrap(from_fn(tidy_path))
+        .wrap(from_fn(spare_short))
         .wrap(Compress::default())
         .wrap(from_fn(form_of_answer))
         .wrap(from_fn(gate))
@@ -109,8 +110,8 @@ fn app(
         Some(connect) => (app.app_data(web::Data::new(Archive(connect()))), HISTORICAL),
         None => (app, &[][..]),
     };
-    let routes = ROUTES.iter().chain(historical);
-    routes.fold(app, |app, route| app.service(route.resource())).default_service(web::to(not_found))
+    let routes: Vec<&Route> = ROUTES.iter().chain(historical).collect();
+    app.service(services(&routes)).default_service(web::to(not_found))
 }
 
 /// The header that says of which part of the clusters an answer tells.

@@ -22,6 +22,18 @@ impl Pods {
         self.0.iter()
     }
 
+    /// The same as a slice.
+    pub fn all(&self) -> &[Arc<PodFacts>] {
+        &self.0
+    }
+
+    /// Those of a namespace, by name.
+    pub fn of(&self, namespace: &str) -> &[Arc<PodFacts>] {
+        let from = self.0.partition_point(|pod| *pod.namespace < *namespace);
+        let rest = self.0.get(from..).unwrap_or_default();
+        rest.get(..rest.partition_point(|pod| *pod.namespace == *namespace)).unwrap_or_default()
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.0.len()

@@ -3,172 +3,11 @@
 
 use super::pack::Column;
 use super::packer::{Packer, is_steady};
-use crate::model::entity::{Entity, EntityRef, Labels};
+pub use super::rows::{Row, RowSet, Rows};
 use crate::model::inventory::NodeInventory;
 use crate::model::metric::{Metric, MetricKey};
 use crate::model::time::{Timestamp, Window};
-use std::ops::Range;
 use std::sync::Arc;
-
-/// Position of a row in [`Rows`].
-pub type Row = usize;
-
-/// Whose values a block holds: entities, and the labelled parts of some of them. Shared by every block that holds the
-/// same, which is most of one node's.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Rows {
-    pub(super) entities: Box<[Entity]>,
-    pub(super) labels: Box<[Labels]>,
-    /// Entity, and one more than the labels' position or 0 for the entity as a whole. Sorted.
-    pub(super) rows: Box<[(u32, u32)]>,
-}
-
-impl Rows {
-    /// The rows of these keys, sorted; doubles fall together.
-    pub fn new<'k>(keys: impl Iterator<Item = (&'k Entity, Option<&'k Labels>)> + Clone) -> Self {
-        let mut entities: Vec<&Entity> = keys.clone().map(|(entity, _)| entity).collect();
-        entities.sort_unstable();
-        entities.dedup();
-        let mut labels: Vec<&Labels> = keys.clone().filter_map(|(_, labels)| labels).collect();
-        labels.sort_unstable();
-        labels.dedup();
-        let index = |found: Result<usize, usize>| u32::try_from(found.unwrap_or(0)).unwrap_or(u32::MAX);
-        let mut rows: Vec<(u32, u32)> = keys
-            .map(|(entity, label)| {
-                let label = label.map_or(0, |l| index(labels.binary_search(&l)).saturating_add(1));
-                (index(entities.binary_search(&entity)), label)
-            })
-            .collect();
-        rows.sort_unstable();
-        rows.dedup();
-        Self {
-            entities: entities.into_iter().cloned().collect(),
-            labels: labels.into_iter().cloned().collect(),
-            rows: rows.into(),
-        }
-    }
-
-    /// The row of an entity, or of a labelled part of it.
-    pub fn find(&self, entity: &Entity, labels: Option<&Labels>) -> Option<Row> {
-        let entity = u32::try_from(self.entities.binary_search(entity).ok()?).ok()?;
-        let label = match labels {
-            None => 0,
-            Some(labels) => u32::try_from(self.labels.binary_search(labels).ok()?).ok()?.checked_add(1)?,
-        };
-        self.rows.binary_search(&(entity, label)).ok()
-    }
-
-    /// The rows of an entity: itself and its parts.
-    pub fn span(&self, entity: EntityRef<'_>) -> Range<Row> {
-        let found = self.entities.binary_search_by(|held| held.borrowed().cmp(&entity));
-        let Some(at) = found.ok().and_then(|at| u32::try_from(at).ok()) else { return 0..0 };
-        let first = self.rows.partition_point(|(entity, _)| *entity < at);
-        let count = self.rows.iter().skip(first).take_while(|(entity, _)| *entity == at).count();
-        first..first + count
-    }
-
-    /// Whom a row is of.
-    pub fn key(&self, row: Row) -> Option<(&Entity, Option<&Labels>)> {
-        let (entity, label) = *self.rows.get(row)?;
-        let labels = label.checked_sub(1).and_then(|at| self.labels.get(usize::try_from(at).ok()?));
-        Some((self.entities.get(usize::try_from(entity).ok()?)?, labels))
-    }
-
-    /// Every row's key, in order.
-    pub fn iter(&self) -> impl Iterator<Item = (&Entity, Option<&Labels>)> {
-        (0..self.rows.len()).filter_map(|row| self.key(row))
-    }
-
-    /// The first row whose entity is so, where no row behind one that is so is not; else how many there are.
-    pub fn first_that(&self, is_so: impl Fn(&Entity) -> bool) -> Row {
-        let entity = |at: u32| self.entities.get(usize::try_from(at).ok()?);
-        self.rows.partition_point(|(at, _)| !entity(*at).is_some_and(&is_so))
-    }
-
-    /// Every entity, sorted.
-    pub fn entities(&self) -> &[Entity] {
-        &self.entities
-    }
-
-    /// About how many bytes of memory they take, names included.
-    pub fn bytes(&self) -> usize {
-        let fixed = size_of_val(&*self.entities) + size_of_val(&*self.labels) + size_of_val(&*self.rows);
-        // Of an entity only the last name is its own, the others are shared with its neighbours.
-        let own = |entity: &Entity| match entity {
-            Entity::Cluster => 0,
-            Entity::Namespace(name) | Entity::Node(name) => name.len(),
-            Entity::FreeContainer { container, .. } | Entity::PodContainer { container, .. } => {
-                container.len()
-            }
-            Entity::Pod { pod, .. } => pod.len(),
-        };
-        let labels = self.labels.iter().flat_map(Labels::iter).map(|(key, value)| key.len() + value.len());
-        fixed + self.entities.iter().map(own).sum::<usize>() + labels.sum::<usize>()
-    }
-
-    /// How many rows there are.
-    pub fn len(&self) -> usize {
-        self.rows.len()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
-    }
-}
-
-/// A set of rows that can tell how many of it come before a row.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RowSet {
-    pub(super) words: Box<[u64]>,
-    count: usize,
-}
-
-impl RowSet {
-    /// The rows whose bit is set in `words`, 64 a word, lowest first.
-    pub fn from_words(words: &[u64]) -> Self {
-        let count = words.iter().map(|word| usize::try_from(word.count_ones()).unwrap_or(0)).sum();
-        Self { words: words.into(), count }
-    }
-
-    /// How many members there are.
-    pub fn len(&self) -> usize {
-        self.count
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.count == 0
-    }
-
-    /// How many members come before `row`. None where it is no member.
-    fn rank(&self, row: Row) -> Option<usize> {
-        let (at, bit) = (row / 64, row % 64);
-        let word = *self.words.get(at)?;
-        if word >> bit & 1 == 0 {
-            return None;
-        }
-        let before = self.words.get(..at)?.iter().map(|word| word.count_ones()).sum::<u32>();
-        usize::try_from(before + (word & ((1 << bit) - 1)).count_ones()).ok()
-    }
-
-    /// Whether `row` is a member.
-    pub fn has(&self, row: Row) -> bool {
-        self.words.get(row / 64).is_some_and(|word| word >> (row % 64) & 1 == 1)
-    }
-
-    /// The members, lowest first.
-    pub fn iter(&self) -> impl Iterator<Item = Row> {
-        self.words.iter().enumerate().flat_map(|(at, word)| {
-            let mut left = *word;
-            std::iter::from_fn(move || {
-                let bit = usize::try_from(left.trailing_zeros()).ok().filter(|bit| *bit < 64)?;
-                left &= left - 1;
-                Some(at * 64 + bit)
-            })
-        })
-    }
-}
 
 /// Which rows have a value of which metric. Shared like [`Rows`].
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -200,12 +39,30 @@ impl Layout {
     }
 
     fn position(&self, metric: &MetricKey) -> Option<usize> {
-        self.columns.iter().position(|(key, _)| key == metric)
+        let (part, first) = match is_steady(metric) {
+            true => (self.columns.get(..self.steady)?, 0),
+            false => (self.columns.get(self.steady..)?, self.steady),
+        };
+        Some(first + part.binary_search_by(|(key, _)| key.cmp(metric)).ok()?)
+    }
+
+    /// Where each column begins in a block's bytes. None where they end before the last does.
+    pub(super) fn starts(&self, steady: &[u8], moving: &[u8]) -> Option<Box<[u32]>> {
+        let (mut whole, mut rest) = (steady, steady);
+        let starts = self.columns.iter().enumerate().map(|(at, (_, present))| {
+            if at == self.steady {
+                (whole, rest) = (moving, moving);
+            }
+            let start = u32::try_from(whole.len() - rest.len()).ok()?;
+            rest = Column::split(rest, present.len())?.1;
+            Some(start)
+        });
+        starts.collect()
     }
 
     /// How many values a block of this layout has.
     pub fn points(&self) -> usize {
-        self.columns.iter().map(|(_, present)| present.count).sum()
+        self.columns.iter().map(|(_, present)| present.len()).sum()
     }
 
     /// The metric of this name that some row has.
@@ -254,6 +111,9 @@ pub struct Block {
     pub facts: Option<Arc<NodeInventory>>,
     pub(super) steady: Arc<[u8]>,
     pub(super) moving: Box<[u8]>,
+    /// Where each column begins, in `steady` the first ones, in `moving` those behind: whoever reads a few values need
+    /// not go through all the columns before.
+    pub(super) starts: Box<[u32]>,
 }
 
 /// Milliseconds from a start to the scrape, as Heapster told them. None for a start after it.
@@ -287,7 +147,7 @@ impl Block {
             if at == self.layout.steady {
                 bytes = &self.moving;
             }
-            let (column, rest) = Column::split(bytes, present.count)?;
+            let (column, rest) = Column::split(bytes, present.len())?;
             bytes = rest;
             Some((metric, &**present, column))
         })
@@ -299,7 +159,16 @@ impl Block {
             return self.uptime(self.value(row, &MetricKey::Known(Metric::StartTime))?);
         }
         let (at, rank) = self.layout.place(row, metric)?;
-        self.columns().nth(at)?.2.get(rank)
+        self.column_at(at)?.column.get(rank)
+    }
+
+    /// The column at a position of the layout.
+    fn column_at(&self, at: usize) -> Option<Located<'_>> {
+        let present: &RowSet = &self.layout.columns.get(at)?.1;
+        let bytes: &[u8] = if at < self.layout.steady { &self.steady } else { &self.moving };
+        let start = usize::try_from(*self.starts.get(at)?).ok()?;
+        let (column, _) = Column::split(bytes.get(start..)?, present.len())?;
+        Some(Located { present, column })
     }
 
     fn uptime(&self, start: u64) -> Option<u64> {
@@ -308,14 +177,7 @@ impl Block {
 
     /// Where the columns of some metrics are. None where no row has a value.
     pub(super) fn located<const N: usize>(&self, metrics: [Metric; N]) -> [Option<Located<'_>>; N] {
-        let mut located = [None; N];
-        for (key, present, column) in self.columns() {
-            let at = metrics.iter().position(|metric| *key == MetricKey::Known(*metric));
-            if let Some(slot) = at.and_then(|at| located.get_mut(at)) {
-                *slot = Some(Located { present, column });
-            }
-        }
-        located
+        metrics.map(|metric| self.column_at(self.layout.position(&MetricKey::Known(metric))?))
     }
 
     /// One whole column by row; None where a row has no value.
@@ -329,8 +191,7 @@ impl Block {
             let starts = self.column(Metric::StartTime)?;
             return Some(starts.into_iter().map(|start| self.uptime(start?)).collect());
         }
-        let at = self.layout.position(metric)?;
-        let (_, present, column) = self.columns().nth(at)?;
+        let Located { present, column } = self.column_at(self.layout.position(metric)?)?;
         let mut values = vec![None; self.layout.rows.len()];
         for (row, value) in present.iter().zip(column.iter()) {
             if let Some(slot) = values.get_mut(row) {

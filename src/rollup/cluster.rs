@@ -324,14 +324,16 @@ impl Cluster {
         self.homes.pods(namespace)
     }
 
-    /// The nodes that pods of a namespace have points on, again for every pod.
-    pub(super) fn homes_of_all<'c>(&'c self, namespace: &str) -> impl Iterator<Item = &'c Name> + use<'c> {
-        self.homes.of_all(namespace)
-    }
-
-    /// How many pods of a namespace have points.
-    pub(super) fn pods_count(&self, namespace: &str) -> usize {
-        self.homes.pods_of(namespace)
+    /// The rings that have points of pods of a namespace, sorted by node; all of them where it has so many pods that
+    /// finding out whose costs more.
+    pub(super) fn rings_of(&self, namespace: &str) -> Vec<&Ring> {
+        if self.homes.pods_of(namespace) >= self.nodes.len() {
+            return self.nodes.values().map(|node| &node.ring).collect();
+        }
+        let mut homes: Vec<&Name> = self.homes.of_all(namespace).collect();
+        homes.sort_unstable();
+        homes.dedup();
+        homes.into_iter().filter_map(|node| self.nodes.get(node)).map(|node| &node.ring).collect()
     }
 
     /// The blocks whose entities are listed, newest first.

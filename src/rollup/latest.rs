@@ -5,7 +5,6 @@ use super::block::{Block, Layout, Rows};
 use super::cluster::Cluster;
 use super::history::{Form, Ring, opened};
 use crate::model::entity::{Entity, Name};
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Whose newest points are asked for.
@@ -69,12 +68,10 @@ impl Latest {
                 nodes: cluster.nodes().filter_map(recent).collect(),
                 sums: Recent::of(cluster, cluster.sums()),
             },
-            Scope::Namespace(namespace) if cluster.pods_count(namespace) < cluster.nodes().len() => {
-                let homes: BTreeSet<&Name> = cluster.homes_of_all(namespace).collect();
-                let own = |name: &&Name| cluster.node(name).and_then(recent);
-                Self { nodes: homes.iter().filter_map(own).collect(), sums: None }
+            Scope::Namespace(namespace) => {
+                let own = |ring| Recent::of(cluster, ring);
+                Self { nodes: cluster.rings_of(namespace).into_iter().filter_map(own).collect(), sums: None }
             }
-            Scope::Namespace(_) => Self { nodes: cluster.nodes().filter_map(recent).collect(), sums: None },
             Scope::Node(node) => {
                 Self { nodes: cluster.node(node).and_then(recent).into_iter().collect(), sums: None }
             }

@@ -23,6 +23,7 @@ pub mod queue;
 pub mod rate;
 mod rated;
 pub mod rice;
+pub mod rows;
 pub mod schedule;
 pub mod sheet;
 pub mod stored;

@@ -19,6 +19,7 @@ pub(super) struct Packer<'p> {
     first_moving: usize,
     steady: Vec<u8>,
     moving: Vec<u8>,
+    starts: Vec<u32>,
 }
 
 impl<'p> Packer<'p> {
@@ -29,18 +30,18 @@ impl<'p> Packer<'p> {
         });
         let (columns, steady) = (Vec::new(), Vec::new());
         let moving = Vec::with_capacity(previous.map_or(1_024, |previous| previous.moving.len() + 256));
-        Self { rows, previous, same, columns, count: 0, first_moving: 0, steady, moving }
+        let starts = Vec::with_capacity(previous.map_or(64, |previous| previous.starts.len() + 4));
+        Self { rows, previous, same, columns, count: 0, first_moving: 0, steady, moving, starts }
     }
 
     /// Adds a column: the rows that have a value, as in [`RowSet::from_words`], and the values. Steady metrics first,
     /// then the others, each sorted.
     pub fn add(&mut self, metric: &MetricKey, words: &[u64], values: &[u64]) {
-        if is_steady(metric) {
-            pack(values, &mut self.steady);
-            self.first_moving += 1;
-        } else {
-            pack(values, &mut self.moving);
-        }
+        let bytes = if is_steady(metric) { &mut self.steady } else { &mut self.moving };
+        // A block of 4 GiB is none: such a column is not found by its place.
+        self.starts.push(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+        pack(values, bytes);
+        self.first_moving += usize::from(is_steady(metric));
         let before = self.previous.and_then(|previous| previous.layout.columns.get(self.count));
         let is_same = before.is_some_and(|(key, set)| key == metric && *set.words == *words);
         if self.same && !is_same {
@@ -75,7 +76,8 @@ impl<'p> Packer<'p> {
             Some(previous) if *previous.steady == *self.steady => previous.steady.clone(),
             _ => self.steady.into(),
         };
-        Block { window, scraped_at, layout, facts, steady, moving: self.moving.into() }
+        let (moving, starts) = (self.moving.into(), self.starts.into());
+        Block { window, scraped_at, layout, facts, steady, moving, starts }
     }
 }
 

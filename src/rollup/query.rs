@@ -46,22 +46,15 @@ pub enum Answer {
     Several(Vec<Vec<(Timestamp, Value)>>),
     /// The newest blocks of each cluster, to be read by whoever asked.
     Latest(Vec<Latest>),
-    /// The pods of a large namespace, to be listed by whoever asked: [`Answer::settled`].
+    /// The pods of a namespace, to be listed by whoever asked: [`Answer::settled`].
     Pods(Name, Vec<Arc<Rows>>),
 }
-
-/// How many pods are listed at once; more would hold up everybody else's questions.
-const LISTED_AT_ONCE: usize = 2_000;
 
 impl Answer {
     /// Does what is left to whoever asked: a long list becomes names.
     pub fn settled(self) -> Self {
         let Self::Pods(namespace, rows) = self else { return self };
-        let pods = rows.iter().flat_map(|rows| rows.entities()).filter_map(|entity| match entity {
-            Entity::Pod { namespace: of, pod } if *of == namespace => Some(&**pod),
-            _ => None,
-        });
-        let mut pods: Vec<&str> = pods.collect();
+        let mut pods: Vec<&str> = rows.iter().flat_map(|rows| rows.pods_of(&namespace)).collect();
         pods.sort_unstable();
         pods.dedup();
         Self::Names(pods.into_iter().map(str::to_owned).collect())
@@ -87,14 +80,12 @@ pub fn answer(clusters: &[&Cluster], query: &Query) -> Answer {
             }
             Answer::Names(names.into_iter().collect())
         }
-        Query::Pods(namespace)
-            if clusters.iter().map(|cluster| cluster.pods_count(namespace)).sum::<usize>()
-                > LISTED_AT_ONCE =>
-        {
-            let rings =
-                clusters.iter().flat_map(|cluster| cluster.nodes().map(move |(_, ring)| (cluster, ring)));
+        Query::Pods(namespace) => {
+            let rings = clusters.iter().flat_map(|cluster| {
+                cluster.rings_of(namespace).into_iter().flat_map(|ring| cluster.recent(ring))
+            });
             let mut rows: Vec<Arc<Rows>> = Vec::new();
-            for form in rings.flat_map(|(cluster, ring)| cluster.recent(ring)) {
+            for form in rings {
                 if !rows.last().is_some_and(|last| Arc::ptr_eq(last, &form.layout().rows)) {
                     rows.push(form.layout().rows.clone());
                 }
@@ -172,10 +163,6 @@ fn listed(cluster: &Cluster, list: &Query) -> Vec<String> {
                 |namespace: &&Name| cluster.pods(namespace).any(|pod| is_pod_listed(cluster, namespace, pod));
             cluster.namespaces().filter(has_pod).map(Name::to_string).collect()
         }
-        Query::Pods(namespace) => {
-            let pods = cluster.pods(namespace).filter(|pod| is_pod_listed(cluster, namespace, pod));
-            pods.map(Name::to_string).collect()
-        }
         Query::Containers(namespace, pod) => {
             let of_pod = |entity: &Entity| match entity {
                 Entity::PodContainer { namespace: n, pod: p, container } if n == namespace && p == pod => {
@@ -199,7 +186,9 @@ fn listed(cluster: &Cluster, list: &Query) -> Vec<String> {
             };
             names(cluster, cluster.node(node).into_iter().map(|(_, ring)| ring), pod)
         }
-        Query::Metrics(_) | Query::Series(..) | Query::Several(..) | Query::Latest(_) => Vec::new(),
+        Query::Pods(_) | Query::Metrics(_) | Query::Series(..) | Query::Several(..) | Query::Latest(_) => {
+            Vec::new()
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::block::{Block, Located};
 use super::latest::{Latest, Recent};
-use crate::model::entity::{Entity, Labels, Name};
+use crate::model::entity::{EntityRef, Labels, Name};
 use crate::model::inventory::{NodeInventory, PodFacts};
 use crate::model::metric::Metric;
 use crate::model::selector::Selector;
@@ -17,18 +17,23 @@ struct Open<'b> {
     cpu: Option<Located<'b>>,
     memory: Option<Located<'b>>,
     time: Option<Located<'b>>,
+    /// Behind the entity that was found last: the next one asked for is often the next one there is.
+    next: usize,
 }
 
 impl<'b> Open<'b> {
     fn new(block: &'b Block) -> Self {
         let metrics = [Metric::CpuUsageRate, Metric::MemoryWorkingSet, Metric::CpuTime];
         let [cpu, memory, time] = block.located(metrics);
-        Self { block, cpu, memory, time }
+        Self { block, cpu, memory, time, next: 0 }
     }
 
     /// Cpu and memory of an entity, and when they were read.
-    fn usage(&self, entity: &Entity) -> Option<(Usage, Timestamp)> {
-        let row = self.block.layout.rows.find(entity, None)?;
+    fn usage(&mut self, entity: EntityRef<'_>) -> Option<(Usage, Timestamp)> {
+        let rows = &self.block.layout.rows;
+        let at = rows.position(entity, self.next)?;
+        self.next = at + 1;
+        let row = rows.whole(at)?;
         let cpu = self.cpu?.get(row)?;
         let memory = self.memory?.get(row)?;
         let time = self.time.and_then(|time| time.get(row));
@@ -36,26 +41,25 @@ impl<'b> Open<'b> {
         Some((Usage { cpu, memory }, read.unwrap_or(self.block.scraped_at)))
     }
 
-    fn node(&self, facts: &NodeInventory) -> Option<NodeUsage> {
+    fn node(&mut self, facts: &NodeInventory) -> Option<NodeUsage> {
         let name = facts.node.name.clone();
-        let (usage, sampled) = self.usage(&Entity::Node(name.clone()))?;
+        let (usage, sampled) = self.usage(EntityRef::Node(&name))?;
         Some(NodeUsage { name, measured: Measured { window: self.block.window, sampled }, usage })
     }
 
     /// What a pod uses, if this block knows it under the same uid and has every one of its containers.
-    fn pod(&self, pod: &PodFacts) -> Option<PodUsage> {
+    fn pod(&mut self, pod: &PodFacts) -> Option<PodUsage> {
         let known = self.block.facts.as_ref()?.pod(&pod.namespace, &pod.name)?;
-        if known.uid != pod.uid {
-            return None;
-        }
+        if known.uid == pod.uid { self.own_pod(pod) } else { None }
+    }
+
+    /// What a pod of the block's own facts uses, if every one of its containers is there.
+    fn own_pod(&mut self, pod: &PodFacts) -> Option<PodUsage> {
         let mut sampled: Option<Timestamp> = None;
         let mut containers = Vec::with_capacity(pod.containers.len());
         for container in pod.containers.iter() {
-            let (usage, read) = self.usage(&Entity::PodContainer {
-                namespace: pod.namespace.clone(),
-                pod: pod.name.clone(),
-                container: container.name.clone(),
-            })?;
+            let entity = EntityRef::PodContainer(&pod.namespace, &pod.name, &container.name);
+            let (usage, read) = self.usage(entity)?;
             sampled = Some(sampled.map_or(read, |earliest| earliest.min(read)));
             containers.push((container.name.clone(), usage));
         }
@@ -95,15 +99,16 @@ pub fn pods(clusters: &[Latest], namespace: Option<&str>, selector: &Selector) -
         let mut of_cluster = Vec::new();
         for recent in &latest.nodes {
             let Some(facts) = &recent.newest.facts else { continue };
-            let wanted = facts.pods.iter().filter(|pod| {
-                namespace.is_none_or(|namespace| *pod.namespace == *namespace) && takes(selector, &pod.labels)
-            });
-            let mut wanted = wanted.peekable();
+            let held = match namespace {
+                Some(namespace) => facts.pods.of(namespace),
+                None => facts.pods.all(),
+            };
+            let mut wanted = held.iter().filter(|pod| takes(selector, &pod.labels)).peekable();
             if wanted.peek().is_none() {
                 continue;
             }
-            let newest = Open::new(&recent.newest);
-            let usage = |pod: &Arc<PodFacts>| newest.pod(pod).or_else(|| older(recent, pod));
+            let mut newest = Open::new(&recent.newest);
+            let usage = |pod: &Arc<PodFacts>| newest.own_pod(pod).or_else(|| older(recent, pod));
             of_cluster.extend(wanted.filter_map(usage));
         }
         // A pod that moved is told where it was seen last.

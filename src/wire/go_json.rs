@@ -6,8 +6,16 @@ use serde_json::Serializer;
 use serde_json::ser::{CharEscape, CompactFormatter, Formatter};
 use std::io::{Result, Write};
 
+/// Whether a string's JSON is the string itself between quotes.
+fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\' | b'<' | b'>' | b'&'))
+}
+
 /// A JSON string with the characters escaped that Go escapes for HTML and JavaScript.
 pub fn quoted(text: &str) -> String {
+    if is_plain(text) {
+        return format!("\"{text}\"");
+    }
     let plain = serde_json::Value::from(text).to_string();
     match plain.contains(['<', '>', '&', '\u{2028}', '\u{2029}']) {
         false => plain,
@@ -25,13 +33,16 @@ pub fn number(value: f64) -> String {
     serde_json::Number::from_f64(value).map_or_else(|| "0".to_owned(), |number| number.to_string())
 }
 
+/// Bytes of most values, so that their room is asked for once.
+const USUAL: usize = 1_024;
+
 /// A value in the pretty form: every line but the first begins with one blank and one more for each level. `depth` is
 /// the level at which the value itself stands.
 ///
 /// # Errors
 /// When the value cannot be told in JSON.
 pub fn pretty(value: &impl Serialize, depth: usize) -> serde_json::Result<String> {
-    let mut out = Vec::new();
+    let mut out = Vec::with_capacity(USUAL);
     let form = Pretty { depth, any: false };
     value.serialize(&mut Serializer::with_formatter(&mut out, form))?;
     String::from_utf8(out).map_err(serde::ser::Error::custom)
@@ -111,6 +122,9 @@ impl Formatter for Pretty {
     }
 
     fn write_string_fragment<W: ?Sized + Write>(&mut self, out: &mut W, fragment: &str) -> Result<()> {
+        if is_plain(fragment) {
+            return out.write_all(fragment.as_bytes());
+        }
         let text = quoted(fragment);
         let inner = text.get(1..text.len().saturating_sub(1)).unwrap_or_default();
         out.write_all(inner.as_bytes())

@@ -5,8 +5,8 @@ use super::chunks::Frame;
 use super::go_json::pretty;
 use super::quantity;
 use super::rfc3339;
-use crate::model::time::Timestamp;
-use crate::model::usage::{Measured, NodeUsage, PodUsage, Usage};
+use crate::model::time::{Timestamp, Window};
+use crate::model::usage::{NodeUsage, PodUsage, Usage};
 use serde::Serialize;
 use std::time::Duration;
 
@@ -34,16 +34,16 @@ struct Container<'a> {
 #[derive(Serialize)]
 struct NodeMetrics<'a> {
     metadata: Metadata<'a>,
-    timestamp: String,
-    window: String,
+    timestamp: &'a str,
+    window: &'a str,
     usage: ResourceList,
 }
 
 #[derive(Serialize)]
 struct PodMetrics<'a> {
     metadata: Metadata<'a>,
-    timestamp: String,
-    window: String,
+    timestamp: &'a str,
+    window: &'a str,
     containers: Vec<Container<'a>>,
 }
 
@@ -60,53 +60,64 @@ const IN_LIST: usize = 2;
 
 /// A list of nodes, asked for at `now`, in pieces.
 pub fn nodes(nodes: Vec<NodeUsage>, now: Timestamp) -> impl Iterator<Item = String> {
-    LIST.around(nodes.into_iter().map(move |node| node_at(&node, now, IN_LIST)))
+    let mut texts = Texts::new(now);
+    LIST.around(nodes.into_iter().map(move |node| node_at(&node, &mut texts, IN_LIST)))
 }
 
 /// A list of pods, asked for at `now`, in pieces.
 pub fn pods(pods: Vec<PodUsage>, now: Timestamp) -> impl Iterator<Item = String> {
-    LIST.around(pods.into_iter().map(move |pod| pod_at(&pod, now, IN_LIST)))
+    let mut texts = Texts::new(now);
+    LIST.around(pods.into_iter().map(move |pod| pod_at(&pod, &mut texts, IN_LIST)))
 }
 
 /// One node, asked for at `now`.
 pub fn node(node: &NodeUsage, now: Timestamp) -> String {
-    node_at(node, now, 0)
+    node_at(node, &mut Texts::new(now), 0)
 }
 
 /// One pod, asked for at `now`.
 pub fn pod(pod: &PodUsage, now: Timestamp) -> String {
-    pod_at(pod, now, 0)
+    pod_at(pod, &mut Texts::new(now), 0)
 }
 
-fn node_at(node: &NodeUsage, now: Timestamp, depth: usize) -> String {
-    let created = created(now);
-    let metadata = Metadata { name: &node.name, namespace: None, creation_timestamp: &created };
-    let (timestamp, window) = stamps(node.measured);
+/// The texts that the objects of one list have in common.
+struct Texts {
+    created: String,
+    /// Of the window that was told last.
+    stamps: Option<(Window, String, String)>,
+}
+
+impl Texts {
+    /// The time of the request, in whole seconds: Heapster made each object when it was asked for.
+    fn new(now: Timestamp) -> Self {
+        Self { created: rfc3339::format(Timestamp::from_seconds(now.seconds())), stamps: None }
+    }
+
+    /// The time of the request, the window's end and the window's length. Heapster told `1m0s` whatever its resolution
+    /// was.
+    fn of(&mut self, window: Window) -> (&str, &str, &str) {
+        let fresh = self.stamps.take().filter(|(told, ..)| *told == window);
+        let told = || (window, rfc3339::format(window.end()), go_duration(window.resolution().duration()));
+        let (_, timestamp, length) = self.stamps.insert(fresh.unwrap_or_else(told));
+        (&self.created, timestamp, length)
+    }
+}
+
+fn node_at(node: &NodeUsage, texts: &mut Texts, depth: usize) -> String {
+    let (created, timestamp, window) = texts.of(node.measured.window);
+    let metadata = Metadata { name: &node.name, namespace: None, creation_timestamp: created };
     let metrics = NodeMetrics { metadata, timestamp, window, usage: resources(node.usage) };
     // Texts and lists of them cannot fail to be JSON.
     pretty(&metrics, depth).unwrap_or_default()
 }
 
-fn pod_at(pod: &PodUsage, now: Timestamp, depth: usize) -> String {
-    let created = created(now);
-    let metadata =
-        Metadata { name: &pod.name, namespace: Some(&pod.namespace), creation_timestamp: &created };
-    let (timestamp, window) = stamps(pod.measured);
+fn pod_at(pod: &PodUsage, texts: &mut Texts, depth: usize) -> String {
+    let (created, timestamp, window) = texts.of(pod.measured.window);
+    let metadata = Metadata { name: &pod.name, namespace: Some(&pod.namespace), creation_timestamp: created };
     let container = |(name, usage)| Container { name, usage: resources(usage) };
     let containers = pod.containers.iter().map(|(name, usage)| container((&**name, *usage)));
     let metrics = PodMetrics { metadata, timestamp, window, containers: containers.collect() };
     pretty(&metrics, depth).unwrap_or_default()
-}
-
-/// The time of the request, in whole seconds: Heapster made each object when it was asked for.
-fn created(now: Timestamp) -> String {
-    rfc3339::format(Timestamp::from_seconds(now.seconds()))
-}
-
-/// The window's end and the window's length. Heapster told `1m0s` whatever its resolution was.
-fn stamps(measured: Measured) -> (String, String) {
-    let window = measured.window;
-    (rfc3339::format(window.end()), go_duration(window.resolution().duration()))
 }
 
 fn resources(usage: Usage) -> ResourceList {

@@ -3,7 +3,7 @@
 
 use crate::support::{Collector, until};
 use actix_web::http::header::HeaderMap;
-use heapster::api::manners::{Path, path};
+use heapster::api::manners::{Path, WORTH_COMPRESSING, path};
 use heapster::api::routes::{ROUTES, Route, Speaks};
 use heapster::clock::Clock;
 use heapster::simulator::{Shape, Simulator};
@@ -126,9 +126,9 @@ async fn every_route_keeps_to_the_manners() {
 }
 
 #[actix_web::test]
-async fn answers_are_compressed_and_long_ones_come_in_pieces() {
+async fn long_answers_are_compressed_and_the_longest_come_in_pieces() {
     let (simulator, collector, _) = running().await;
-    let keys = collector.get("/api/v1/model/debug/allkeys").await.body;
+    let openapi = collector.get("/openapi.json").await.body;
     for (asked, given) in [
         ("gzip", "gzip"),
         ("deflate", "deflate"),
@@ -136,17 +136,26 @@ async fn answers_are_compressed_and_long_ones_come_in_pieces() {
         ("br", ""),
         ("gzip;q=0, deflate", "deflate"),
     ] {
-        for path in ["/api/v1/model/debug/allkeys", "/api/v1/metric-export", "/metrics"] {
+        for path in ["/openapi.json", "/api/v1/metric-export", "/metrics"] {
             let answer = ask(&collector, "GET", path, &[("accept-encoding", asked)]).await;
             assert_eq!((answer.status, answer.header("content-encoding")), (200, given), "{asked} {path}");
+            assert_eq!(answer.header("vary").to_lowercase(), "accept-encoding", "{asked} {path}");
             // The client has unpacked it by its own means: the zlib form, as deflate is to be.
-            if path.ends_with("keys") {
-                assert_eq!(answer.body, keys, "{asked}");
+            if path == "/openapi.json" {
+                assert_eq!(answer.body, openapi, "{asked}");
             }
         }
     }
-    let short = ask(&collector, "GET", "/api/v1/model/nodes", &[("accept-encoding", "identity")]).await;
-    assert_eq!(short.header("content-length"), short.body.len().to_string());
+    for asked in ["identity", "gzip"] {
+        let short = ask(&collector, "GET", "/api/v1/model/nodes", &[("accept-encoding", asked)]).await;
+        assert_eq!(short.header("content-length"), short.body.len().to_string(), "{asked}");
+        assert!(short.body.len() < usize::try_from(WORTH_COMPRESSING).unwrap());
+        assert_eq!(
+            (short.header("content-encoding"), short.header("vary")),
+            ("", "accept-encoding"),
+            "{asked}"
+        );
+    }
     let export = ask(&collector, "GET", "/api/v1/metric-export", &[("accept-encoding", "identity")]).await;
     assert!(export.body.len() > 32 * 1_024, "{}", export.body.len());
     assert_eq!(export.header("transfer-encoding"), "chunked");

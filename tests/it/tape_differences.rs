@@ -34,6 +34,7 @@ pub enum Reason {
     SelfMetrics,
     CommandLine,
     Page,
+    Uncompressed,
 }
 
 /// One line of the table.
@@ -352,6 +353,14 @@ pub const DIFFERENCES: &[Difference] = &[
         unless: &[],
         theirs: "404",
         ours: "a page with every route",
+    },
+    Difference {
+        reason: Reason::Uncompressed,
+        what: "short answers",
+        of: &["GET /api/v1/model/nodes Accept-Encoding: gzip"],
+        unless: &[],
+        theirs: "compressed where the client asks for it",
+        ours: "compressed from 16 KiB on",
     },
 ];
 

@@ -44,6 +44,9 @@ impl Case {
     }
 }
 
+/// An answer of fewer bytes is not compressed.
+const SHORT: usize = 16 * 1_024;
+
 /// Why the answers of a case differ.
 pub fn judge(bench: &Bench<'_>, case: &Case) -> Result<Reasons, String> {
     let (theirs, ours) = (&case.theirs.reply, &case.ours);
@@ -68,14 +71,19 @@ pub fn judge(bench: &Bench<'_>, case: &Case) -> Result<Reasons, String> {
         return Ok([reason].into());
     }
     ensure!(ours.status == theirs.status, "status {} instead of {}", ours.status, theirs.status);
-    for header in ["content-type", "content-encoding"] {
-        let (theirs, ours) = (theirs.header(header), ours.header(header));
-        ensure!(ours == theirs, "{header}: {ours:?} instead of {theirs:?}");
-    }
-    match (theirs.json(), ours.json()) {
+    let said = |header| (theirs.header(header), ours.header(header));
+    let (kind, coding) = (said("content-type"), said("content-encoding"));
+    ensure!(kind.0 == kind.1, "content-type: {:?} instead of {:?}", kind.1, kind.0);
+    let short = !coding.0.is_empty() && coding.1.is_empty() && ours.body.len() < SHORT;
+    ensure!(coding.0 == coding.1 || short, "content-encoding: {:?} instead of {:?}", coding.1, coding.0);
+    let mut reasons = match (theirs.json(), ours.json()) {
         (Some(theirs), Some(ours)) => json(bench, case, &theirs, &ours),
         _ => text(case, &theirs.text(), &ours.text()),
+    }?;
+    if short {
+        reasons.insert(Reason::Uncompressed);
     }
+    Ok(reasons)
 }
 
 /// What the original answered with no more than a refusal.

@@ -90,7 +90,7 @@ impl Fleet {
     }
 
     pub fn names(&self, query: Query) -> Vec<String> {
-        match self.rollup.answer(Some(FIRST), &query) {
+        match self.rollup.answer(Some(FIRST), &query).settled() {
             Answer::Names(names) => names,
             other => panic!("{other:?}"),
         }

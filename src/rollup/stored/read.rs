@@ -131,11 +131,11 @@ impl<'a> Reader<'a> {
         let columns = self.many(|reader| reader.column(rows.len()))?;
         let columns = columns.into_iter().map(|(key, present)| (key, Arc::new(present))).collect();
         let layout = Arc::new(Layout { rows, columns, steady });
-        let (steady, moving) = (self.bytes()?.into(), self.bytes()?.into());
+        let (steady, moving): (Arc<[u8]>, Box<[u8]>) = (self.bytes()?.into(), self.bytes()?.into());
         let facts = if self.count()? == 0 { None } else { Some(Arc::new(self.facts()?)) };
-        let block = Block { window, scraped_at, layout, facts, steady, moving };
         // A column that is cut short would end the block without a word.
-        (block.columns().count() == block.layout.columns.len()).then_some(block)
+        let starts = layout.starts(&steady, &moving)?;
+        Some(Block { window, scraped_at, layout, facts, steady, moving, starts })
     }
 
     fn rows(&mut self) -> Option<Rows> {
