@@ -212,7 +212,7 @@ pub async fn start_with(
     for ((at, source), (api_server, access)) in (0_u16..).zip(sources).zip(logins) {
         let mut nodes = source.nodes;
         nodes.rule.loopback = api_server.is_loopback();
-        let shared = Shared {
+        let shared = Arc::new(Shared {
             deadline: Deadline::new(&source.kubelets, schedule),
             kubelets: Arc::new(source.kubelets),
             cluster: ClusterId(at),
@@ -222,7 +222,7 @@ pub async fn start_with(
             clock: clock.clone(),
             telemetry: telemetry.clone(),
             aggregator: aggregator.clone().recipient(),
-        };
+        });
         let handles: Vec<ArbiterHandle> = threads.iter().map(Arbiter::handle).collect();
         let (keep, token) = (config.resolution.duration() * 3, api_server.token());
         let make_scraper =
@@ -317,7 +317,7 @@ fn say_what_is_left(sink: &SinkState) {
 
 /// Spreads scrapers over the threads in turn. A client is made on the thread on which it stays.
 fn make_scraper(
-    shared: Shared,
+    shared: Arc<Shared>,
     threads: Vec<ArbiterHandle>,
     client: impl Fn(Clock) -> KubeletClient + Clone + Send + 'static,
 ) -> MakeScraper {

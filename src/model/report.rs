@@ -3,6 +3,8 @@
 
 use super::entity::{EntityRef, Labels};
 use super::metric::Metric;
+use std::borrow::Cow;
+use std::ops::Range;
 
 /// Whom a row is of, within the node that answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -102,7 +104,7 @@ pub struct ReportRow<'a> {
 #[derive(Debug, Default)]
 pub struct Report<'a> {
     rows: Vec<ReportRow<'a>>,
-    values: Vec<(Metric, u64)>,
+    values: Cow<'a, [(Metric, u64)]>,
     custom: Vec<(usize, &'a str, f64)>,
     /// Leaves that were there but were no number, or one that no metric can hold.
     pub broken_leaves: u64,
@@ -114,6 +116,18 @@ pub struct Report<'a> {
 }
 
 impl<'a> Report<'a> {
+    /// A report of these rows, each with where among `values` its own are.
+    pub fn of(
+        rows: impl Iterator<Item = (Subject<'a>, Part<'a>, Range<usize>)>,
+        values: &'a [(Metric, u64)],
+    ) -> Self {
+        let row = |(subject, part, values): (_, _, Range<usize>)| {
+            let Range { start: first, end: last } = values;
+            ReportRow { subject, part, first, last }
+        };
+        Self { rows: rows.map(row).collect(), values: Cow::Borrowed(values), ..Self::default() }
+    }
+
     /// Opens a row; the values pushed from now on are its.
     pub fn begin(&mut self, subject: Subject<'a>, part: Part<'a>) {
         let at = self.values.len();
@@ -123,7 +137,7 @@ impl<'a> Report<'a> {
     /// Adds a value to the row opened last, as the metric's form holds it. A metric given twice: the later counts.
     pub fn push(&mut self, metric: Metric, held: u64) {
         if let Some(row) = self.rows.last_mut() {
-            self.values.push((metric, held));
+            self.values.to_mut().push((metric, held));
             row.last = self.values.len();
         }
     }
@@ -131,8 +145,13 @@ impl<'a> Report<'a> {
     /// Adds a value of an application to the row opened last.
     pub fn push_custom(&mut self, name: &'a str, value: f64) {
         if let Some(row) = self.rows.len().checked_sub(1) {
-            self.custom.push((row, name, value));
+            self.push_custom_of(row, name, value);
         }
+    }
+
+    /// Adds a value of an application to the row at this position.
+    pub fn push_custom_of(&mut self, row: usize, name: &'a str, value: f64) {
+        self.custom.push((row, name, value));
     }
 
     /// The rows, in the order of the body.

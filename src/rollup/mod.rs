@@ -13,6 +13,7 @@ pub mod latest;
 pub mod loss;
 pub mod node;
 pub mod oddity;
+mod opened;
 pub mod pack;
 mod packer;
 pub mod past;

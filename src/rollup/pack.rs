@@ -118,8 +118,20 @@ impl<'a> Column<'a> {
 
     /// Every number.
     pub fn iter(&self) -> impl Iterator<Item = u64> + use<'a> {
+        let Self { base, shift, factor, payload, .. } = *self;
+        let mask = u64::MAX.checked_shr(u64::BITS - self.width).unwrap_or(0);
+        let (whole, width) = (self.width <= 57, usize::try_from(self.width).unwrap_or(0));
         let column = *self;
-        (0..column.count).filter_map(move |index| column.get(index))
+        (0..self.count).map(move |index| {
+            let bit = index * width;
+            match payload.get(bit / 8..).and_then(<[u8]>::first_chunk) {
+                Some(bytes) if whole => {
+                    let raw = (u64::from_le_bytes(*bytes) >> (bit % 8)) & mask;
+                    base.wrapping_add(raw.wrapping_mul(factor) << shift)
+                }
+                _ => column.get(index).unwrap_or(base),
+            }
+        })
     }
 }
 

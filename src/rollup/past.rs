@@ -6,6 +6,7 @@
 //! cost little more than one, and either is exact.
 
 use super::block::{Block, Filled, Layout, Row, RowSet, uptime};
+use super::opened::Opened;
 use super::pack::{Column, read_varint, write_varint};
 use super::rice::{self, Numbers};
 use crate::model::inventory::NodeInventory;
@@ -88,27 +89,6 @@ fn moved(
     Some(older(metric)?.wrapping_sub(newer(metric)?).cast_signed())
 }
 
-/// Columns opened by row: those of the metrics that ties ask for.
-#[derive(Default)]
-struct Opened(Vec<(Metric, Vec<Option<u64>>)>);
-
-impl Opened {
-    fn get(&self, metric: Metric, row: Row) -> Option<u64> {
-        let (_, values) = self.0.iter().find(|(opened, _)| *opened == metric)?;
-        *values.get(row)?
-    }
-
-    fn put(&mut self, metric: Metric, rows: usize, values: impl Iterator<Item = (Row, u64)>) {
-        let mut column = vec![None; rows];
-        for (row, value) in values {
-            if let Some(slot) = column.get_mut(row) {
-                *slot = Some(value);
-            }
-        }
-        self.0.push((metric, column));
-    }
-}
-
 /// Whether some tie asks for the metric.
 fn is_asked_for(metric: &MetricKey) -> Option<Metric> {
     let MetricKey::Known(metric) = metric else { return None };
@@ -117,14 +97,8 @@ fn is_asked_for(metric: &MetricKey) -> Option<Metric> {
     (by_rate || by_memory).then_some(*metric)
 }
 
-fn opened(block: &Block) -> Opened {
-    let mut opened = Opened::default();
-    for (key, present, column) in block.columns() {
-        if let Some(metric) = is_asked_for(key) {
-            opened.put(metric, block.layout.rows.len(), present.iter().zip(column.iter()));
-        }
-    }
-    opened
+fn opened(block: &Block) -> Opened<'_> {
+    Opened::of(block, |metric| is_asked_for(&MetricKey::Known(metric)).is_some())
 }
 
 impl Past {
@@ -210,7 +184,7 @@ impl Past {
 
     /// The block, as it was, out of the one after it.
     pub fn open(&self, newer: &Block) -> Block {
-        let (mut before, after) = (Opened::default(), opened(newer));
+        let (mut before, after) = (Opened::none(), opened(newer));
         let steady = newer.layout.steady;
         let rows = self.layout.rows.len();
         let mut values: Vec<Vec<u64>> = Vec::new();
@@ -220,7 +194,7 @@ impl Past {
             let column: Vec<u64> = split.into_iter().flat_map(|(column, _)| column.iter()).collect();
             rest = split.map_or(&[], |(_, rest)| rest);
             if let Some(metric) = is_asked_for(key) {
-                before.put(metric, rows, present.iter().zip(column.iter().copied()));
+                before.put(metric, rows, present, column.iter().copied());
             }
             values.push(column);
         }
@@ -233,7 +207,7 @@ impl Past {
                 column.push(new.wrapping_add(step.wrapping_add(numbers.read()).cast_unsigned()));
             }
             if let Some(metric) = is_asked_for(key) {
-                before.put(metric, rows, present.iter().zip(column.iter().copied()));
+                before.put(metric, rows, present, column.iter().copied());
             }
             values.push(column);
         }

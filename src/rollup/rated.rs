@@ -2,11 +2,12 @@
 
 use super::block::{Block, Row, Rows};
 use super::node::{Answer, Tally};
+use super::opened::Opened;
 use super::rate::{NoRate, Sample, rate};
 use super::sheet::Sheet;
 use super::totals::is_traffic;
 use crate::model::entity::Entity;
-use crate::model::metric::{Metric, MetricKey, RATED, Rated};
+use crate::model::metric::{Metric, RATED, Rated};
 use crate::model::time::Timestamp;
 use std::sync::Arc;
 
@@ -85,27 +86,16 @@ fn is_pod(rows: &Rows, row: Row) -> bool {
 /// The block before, opened where rates need it.
 struct Before<'a> {
     block: &'a Block,
-    /// By the metric's place in the catalogue; empty where it is not needed or not there.
-    columns: Vec<Vec<Option<u64>>>,
+    columns: Opened<'a>,
 }
 
 impl<'a> Before<'a> {
     fn new(block: &'a Block) -> Self {
-        let rated = RATED.iter().flat_map(|rated| [rated.counter, rated.rate, rated.time]);
-        let needed: Vec<Metric> = rated.chain([Metric::StartTime]).collect();
-        let mut columns = vec![Vec::new(); Metric::ALL.len()];
-        for (key, present, column) in block.columns() {
-            let MetricKey::Known(metric) = key else { continue };
-            if let (true, Some(slot)) = (needed.contains(metric), columns.get_mut(metric.index())) {
-                slot.resize(block.layout.rows.len(), None);
-                for (row, value) in present.iter().zip(column.iter()) {
-                    if let Some(slot) = slot.get_mut(row) {
-                        *slot = Some(value);
-                    }
-                }
-            }
-        }
-        Self { block, columns }
+        let is_needed = |metric: Metric| {
+            let is_of = |rated: &Rated| [rated.counter, rated.rate, rated.time].contains(&metric);
+            metric == Metric::StartTime || RATED.iter().any(is_of)
+        };
+        Self { block, columns: Opened::of(block, is_needed) }
     }
 
     fn row(&self, rows: &Rows, row: Row) -> Option<Row> {
@@ -114,6 +104,6 @@ impl<'a> Before<'a> {
     }
 
     fn get(&self, row: Row, metric: Metric) -> Option<u64> {
-        *self.columns.get(metric.index())?.get(row)?
+        self.columns.get(metric, row)
     }
 }

@@ -37,7 +37,9 @@ pub fn write(numbers: &[i64], out: &mut Vec<u8>) {
     let codes: Vec<u64> = differences
         .iter()
         .map(|difference| {
-            let part = (magnitude(*difference) >> shift) / divisor;
+            let part = magnitude(*difference) >> shift;
+            // Nearly always there is none, and a division costs more than all the rest.
+            let part = if divisor == 1 { part } else { part / divisor };
             match scheme {
                 Scheme::Above => part,
                 Scheme::Plain | Scheme::Common if *difference < 0 => {
@@ -89,13 +91,14 @@ fn choose(numbers: &[i64]) -> (Scheme, i64) {
     if above < plain { (Scheme::Above, least) } else { (Scheme::Plain, 0) }
 }
 
-/// The Rice parameter with which these codes are shortest: found going down from where one number would fill it.
+/// The Rice parameter with which these codes are shortest, looked for on both sides of their mean's width.
 fn parameter(codes: &[u64]) -> u32 {
     let bits = |rice: u32| {
         codes.iter().map(|code| u64::from(rice) + (code >> rice).min(88)).fold(0, u64::saturating_add)
     };
-    let widest = codes.iter().fold(0, |all, code| all | code);
-    let mut rice = (u64::BITS - widest.leading_zeros()).min(63);
+    let sum = codes.iter().copied().fold(0, u64::saturating_add);
+    let mean = sum / u64::try_from(codes.len()).unwrap_or(1).max(1);
+    let mut rice = (u64::BITS - mean.leading_zeros()).min(63);
     let mut best = bits(rice);
     while let Some(less) = rice.checked_sub(1) {
         let shorter = bits(less);
@@ -103,6 +106,13 @@ fn parameter(codes: &[u64]) -> u32 {
             break;
         }
         (rice, best) = (less, shorter);
+    }
+    while rice < 63 {
+        let shorter = bits(rice + 1);
+        if shorter >= best {
+            break;
+        }
+        (rice, best) = (rice + 1, shorter);
     }
     rice
 }

@@ -176,7 +176,12 @@ impl RowSet {
     /// The members, lowest first.
     pub fn iter(&self) -> impl Iterator<Item = Row> {
         self.words.iter().enumerate().flat_map(|(at, word)| {
-            (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| at * 64 + bit)
+            let mut left = *word;
+            std::iter::from_fn(move || {
+                let bit = usize::try_from(left.trailing_zeros()).ok().filter(|bit| *bit < 64)?;
+                left &= left - 1;
+                Some(at * 64 + bit)
+            })
         })
     }
 }

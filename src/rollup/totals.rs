@@ -4,7 +4,7 @@
 use super::block::{Row, Rows};
 use super::node::{MAX_OTHER_METRICS, Tally};
 use super::sheet::Sheet;
-use super::sum::{NamespaceSums, Sums, additive};
+use super::sum::{NamespaceSums, additive};
 use crate::model::entity::{Entity, Name};
 use crate::model::inventory::{ContainerFacts, NodeInventory, PodFacts, Resources};
 use crate::model::metric::{Form, Metric, MetricKey, to_f64};
@@ -28,7 +28,7 @@ pub(super) fn set_sums(
     tally: &mut Tally,
 ) -> NamespaceSums {
     let rows = sheet.rows().clone();
-    let mut pods = pods_in(&rows, inventory);
+    let pods = pods_in(&rows, inventory);
     for pod in &pods {
         for (row, facts) in &pod.containers {
             if let Some(facts) = facts {
@@ -36,42 +36,44 @@ pub(super) fn set_sums(
             }
         }
     }
-    for metric in additive().filter(|metric| sheet.has(*metric)) {
-        for pod in &mut pods {
-            for (row, _) in &pod.containers {
-                if let Some(held) = sheet.get(*row, metric) {
-                    pod.known.add(metric, held);
-                }
-            }
+    for metric in additive() {
+        if !sheet.has(metric) {
+            continue;
+        }
+        let is_traffic = is_traffic(metric);
+        for pod in &pods {
+            let containers = pod.containers.iter().filter_map(|(row, _)| sheet.get(*row, metric));
+            let held = match (sheet.get(pod.row, metric), containers.reduce(u64::saturating_add)) {
+                (Some(pause), Some(summed)) if pods_are_pause && !is_traffic => pause.saturating_add(summed),
+                (Some(own), _) => own,
+                (None, Some(summed)) => summed,
+                (None, None) => continue,
+            };
+            sheet.set(pod.row, metric, held);
         }
     }
     let others: Vec<MetricKey> = sheet.other_metrics().cloned().collect();
-    for pod in &pods {
-        let row = pod.row;
-        for (metric, held) in pod.known.iter() {
-            match sheet.get(row, metric) {
-                None => sheet.set(row, metric, held),
-                Some(pause) if pods_are_pause && !is_traffic(metric) => {
-                    sheet.set(row, metric, pause.saturating_add(held));
-                }
-                Some(_) => {}
-            }
-        }
-        for metric in &others {
-            if let Some(held) = pod.of_other(sheet, metric) {
-                sheet.set_other(row, metric, held, MAX_OTHER_METRICS);
-            }
+    for (pod, metric) in pods.iter().flat_map(|pod| others.iter().map(move |metric| (pod, metric))) {
+        if let Some(held) = pod.of_other(sheet, metric) {
+            sheet.set_other(pod.row, metric, held, MAX_OTHER_METRICS);
         }
     }
-    let present: Vec<Metric> = additive().filter(|metric| sheet.has(*metric)).collect();
+    namespaces_of(sheet, &pods)
+}
+
+/// Sums of pods by namespace. Pods of one stand together.
+fn namespaces_of(sheet: &Sheet, pods: &[PodSums<'_>]) -> NamespaceSums {
+    let present: Vec<(Metric, bool)> =
+        additive().filter(|metric| sheet.has(*metric)).map(|metric| (metric, is_traffic(metric))).collect();
     let mut namespaces = NamespaceSums::default();
-    for pod in &pods {
-        let host_network = pod.facts.is_some_and(|facts| facts.host_network);
-        let sums = namespaces.of(pod.namespace);
-        for metric in &present {
-            let Some(held) = sheet.get(pod.row, *metric) else { continue };
-            if !(host_network && is_traffic(*metric)) {
-                sums.add(*metric, held);
+    for pods in pods.chunk_by(|pod, next| pod.namespace == next.namespace) {
+        let Some(sums) = pods.first().map(|pod| namespaces.of(pod.namespace)) else { continue };
+        for (metric, is_traffic) in &present {
+            for pod in pods {
+                let host_network = pod.facts.is_some_and(|facts| facts.host_network);
+                if let Some(held) = sheet.get(pod.row, *metric).filter(|_| !(host_network && *is_traffic)) {
+                    sums.add(*metric, held);
+                }
             }
         }
     }
@@ -92,13 +94,12 @@ fn set_facts(sheet: &mut Sheet, row: Row, facts: &ContainerFacts, tally: &mut Ta
     }
 }
 
-/// A pod's row, its containers' and what they add up to.
+/// A pod's row and its containers'.
 struct PodSums<'a> {
     namespace: &'a Name,
     pod: &'a Name,
     row: Row,
     facts: Option<&'a Arc<PodFacts>>,
-    known: Sums,
     containers: Vec<(Row, Option<&'a ContainerFacts>)>,
 }
 
@@ -117,8 +118,7 @@ fn pods_in<'a>(rows: &'a Rows, inventory: &'a NodeInventory) -> Vec<PodSums<'a>>
                 };
                 while facts.next_if(is_before).is_some() {}
                 let facts = facts.next_if(|facts| (&facts.namespace, &facts.name) == (namespace, pod));
-                let (known, containers) = (Sums::default(), Vec::new());
-                pods.push(PodSums { namespace, pod, row, facts, known, containers });
+                pods.push(PodSums { namespace, pod, row, facts, containers: Vec::new() });
             }
             Entity::PodContainer { namespace, pod, container } if labels.is_none() => {
                 containers.push((row, namespace, pod, container));

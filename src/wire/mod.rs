@@ -12,6 +12,7 @@ pub mod kubelet_summary;
 pub mod kubernetes_objects;
 pub mod lenient;
 pub mod line_protocol;
+pub mod members;
 pub mod metric_export;
 pub mod metrics_api;
 pub mod model_api;

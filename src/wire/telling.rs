@@ -14,20 +14,10 @@ pub type Child<T> = Leaf<Object<T>>;
 /// A list of objects that may be missing.
 pub type List<T> = Leaf<Vec<Leaf<Object<T>>>>;
 
-/// An object, if it is there; counted where it is none.
-pub fn child<'s, T>(leaf: &'s Child<T>, report: &mut Report<'_>) -> Option<&'s Object<T>> {
-    leaf.or_count(&mut report.broken_leaves)
-}
-
 /// The objects of a list; whatever else is in it is counted.
 pub fn elements<'s, T>(list: &'s List<T>, report: &mut Report<'_>) -> Vec<&'s Object<T>> {
     let broken = &mut report.broken_leaves;
     list.or_count(broken).into_iter().flatten().filter_map(|element| element.or_count(broken)).collect()
-}
-
-/// A name. An empty one is as good as none: nothing could ask for it.
-pub fn text<'s>(leaf: &'s Text<'_>, report: &mut Report<'_>) -> Option<&'s str> {
-    leaf.or_count(&mut report.broken_leaves).map(|text| &**text).filter(|text| !text.is_empty())
 }
 
 /// Tells a number, if it is there.

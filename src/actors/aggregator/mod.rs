@@ -184,6 +184,7 @@ impl Handler<Scraped> for Aggregator {
 
     fn handle(&mut self, scraped: Scraped, _: &mut Context<Self>) {
         let began = self.handling.begin();
+        self.telemetry.mailbox.of(["aggregator"]).dec();
         let cluster = self.names.get(usize::from(scraped.cluster.0)).cloned().unwrap_or_default();
         self.nodes.scraped(&cluster, &scraped, began);
         let same_as = self.standing.get(usize::from(scraped.cluster.0)).and_then(|standing| standing.same_as);

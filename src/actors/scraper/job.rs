@@ -20,7 +20,7 @@ use std::time::Duration;
 
 /// What one scrape works with, off the actor.
 pub(super) struct Job {
-    pub shared: Shared,
+    pub shared: Arc<Shared>,
     pub format: Arc<dyn Format>,
     pub fetch: Rc<dyn Fetch>,
     pub target: Target,

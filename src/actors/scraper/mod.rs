@@ -23,8 +23,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long the aggregator and discovery may take to receive a message.
+/// How long the aggregator may have no room for a message, and discovery may take to answer one.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How long to wait before the aggregator is tried once more.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// What every scraper of one source needs.
 #[derive(Clone)]
@@ -51,7 +53,7 @@ pub struct Shared {
 
 /// One node's scraper.
 pub struct Scraper {
-    shared: Shared,
+    shared: Arc<Shared>,
     format: Arc<dyn Format>,
     fetch: Rc<dyn Fetch>,
     discovery: Recipient<WhichAreForeign>,
@@ -77,11 +79,12 @@ struct Turn(Window);
 impl Scraper {
     /// A scraper for the node of this inventory.
     pub fn new(
-        shared: Shared,
+        shared: impl Into<Arc<Shared>>,
         fetch: Rc<dyn Fetch>,
         discovery: Recipient<WhichAreForeign>,
         inventory: Arc<NodeInventory>,
     ) -> Self {
+        let shared = shared.into();
         let offset = shared.schedule.offset(&shared.cluster_name, &inventory.node.name);
         Self {
             format: shared.format.clone(),
@@ -118,6 +121,7 @@ impl Scraper {
         self.socket().map_or_else(|| "no address".to_owned(), |address| address.to_string())
     }
 
+    /// Tells the aggregator, which answers nothing: an answer would wake this thread again.
     fn report(
         &self,
         window: Window,
@@ -126,16 +130,22 @@ impl Scraper {
     ) -> impl Future<Output = ()> + use<> {
         let node = &self.inventory.node;
         let (cluster, node, address) = (self.shared.cluster, node.name.clone(), self.socket());
-        let message = Scraped { cluster, node, window, address, outcome, why };
-        let (aggregator, telemetry) = (self.shared.aggregator.clone(), self.shared.telemetry.clone());
+        let mut message = Scraped { cluster, node, window, address, outcome, why };
+        let shared = self.shared.clone();
         async move {
-            let depth = telemetry.mailbox.of(["aggregator"]);
-            depth.inc();
-            let sent = tokio::time::timeout(PATIENCE, aggregator.send(message)).await;
-            depth.dec();
-            if !matches!(sent, Ok(Ok(()))) {
-                telemetry.dropped.of(["scrape", "aggregator_busy"]).inc();
+            let (telemetry, until) = (&shared.telemetry, shared.clock.uptime() + PATIENCE);
+            // The aggregator counts it off.
+            telemetry.mailbox.of(["aggregator"]).inc();
+            loop {
+                match shared.aggregator.try_send(message) {
+                    Ok(()) => return,
+                    Err(SendError::Full(back)) if shared.clock.uptime() < until => message = back,
+                    Err(_) => break,
+                }
+                tokio::time::sleep(PAUSE).await;
             }
+            telemetry.mailbox.of(["aggregator"]).dec();
+            telemetry.dropped.of(["scrape", "aggregator_busy"]).inc();
         }
     }
 

@@ -1,13 +1,20 @@
-//! The kubelet's `/stats/summary` (`k8s.io/kubelet/pkg/apis/stats/v1alpha1/types.go`), read leniently leaf by leaf.
-//! Reading only: what it says is told by `tell`, and which rows count is left to `rollup`.
+//! The kubelet's `/stats/summary` (`k8s.io/kubelet/pkg/apis/stats/v1alpha1/types.go`), read leniently leaf by leaf and
+//! written down as rows while it is read. Who a row is of is told by `entities`, what is in it by `figures`; which rows
+//! count is left to `rollup`.
 
-mod tell;
+mod entities;
+mod figures;
+mod leaves;
 
 use super::lenient::{Leaf, reread};
-use super::telling::{Child, List, Text};
-use crate::model::report::Report;
-use crate::model::time::Timestamp;
-use serde::Deserialize;
+use super::members::Object;
+use crate::model::metric::Metric;
+use crate::model::report::{Part, Report, Subject};
+use entities::Body;
+use figures::Draft;
+use serde::de::{Deserialize, DeserializeSeed, Deserializer};
+use std::borrow::Cow;
+use std::ops::Range;
 
 /// Why a body is no summary at all.
 #[derive(Debug, thiserror::Error)]
@@ -30,202 +37,123 @@ impl SummaryError {
     }
 }
 
+/// Whom rows are of.
+#[derive(Debug)]
+enum Whose<'a> {
+    Node,
+    Free(Cow<'a, str>),
+    /// Namespace and name.
+    Pod(Cow<'a, str>, Cow<'a, str>),
+    /// The position of its pod, and its own name.
+    Container(usize, Cow<'a, str>),
+}
+
+/// Which part of it.
+#[derive(Debug)]
+enum Piece<'a> {
+    Whole,
+    Resource(&'static str),
+    Volume(Cow<'a, str>),
+    Interface(Cow<'a, str>),
+    /// Make, model, id.
+    Accelerator(Box<[Cow<'a, str>; 3]>),
+}
+
+#[derive(Debug)]
+struct Row<'a> {
+    whose: usize,
+    piece: Piece<'a>,
+    values: Range<usize>,
+}
+
 /// A decoded body. [`Summary::report`] tells what it says.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, bound = "'de: 'a")]
+#[derive(Debug, Default)]
 pub struct Summary<'a> {
-    node: Child<Node<'a>>,
-    pods: List<Pod<'a>>,
+    subjects: Vec<Whose<'a>>,
+    rows: Vec<Row<'a>>,
+    values: Vec<(Metric, u64)>,
+    custom: Vec<(usize, Cow<'a, str>, f64)>,
+    broken_leaves: u64,
+    claimed_node: Option<Cow<'a, str>>,
+    has_node_or_pods: bool,
+    /// Those that are not in use.
+    drafts: Vec<Draft<'a>>,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase", bound = "'de: 'a")]
-struct Node<'a> {
-    node_name: Text<'a>,
-    start_time: Leaf<Timestamp>,
-    cpu: Child<Cpu>,
-    memory: Child<Memory>,
-    io: Child<Io>,
-    network: Child<Network<'a>>,
-    fs: Child<Fs>,
-    runtime: Child<Runtime>,
-    rlimit: Child<Rlimit>,
-    swap: Child<Swap>,
-    system_containers: List<Container<'a>>,
+impl Summary<'_> {
+    /// What the summary says, row by row. System containers get the names that Heapster gave them
+    /// (`metrics/sources/summary/summary.go`): `runtime` is `docker-daemon`, `misc` is `system`.
+    pub fn report(&self) -> Report<'_> {
+        let subjects: Vec<Subject<'_>> = self.subjects.iter().map(|whose| self.subject(whose)).collect();
+        let rows = self.rows.iter().map(|row| {
+            let subject = subjects.get(row.whose).copied().unwrap_or(Subject::Node);
+            (subject, row.piece.part(), row.values.clone())
+        });
+        let mut report = Report::of(rows, &self.values);
+        for (row, name, value) in &self.custom {
+            report.push_custom_of(*row, name, *value);
+        }
+        report.broken_leaves = self.broken_leaves;
+        report.claimed_node = self.claimed_node.as_deref();
+        report
+    }
+
+    fn subject<'s>(&'s self, whose: &'s Whose<'_>) -> Subject<'s> {
+        match whose {
+            Whose::Node => Subject::Node,
+            Whose::Free(name) => Subject::Free(match &**name {
+                "runtime" => "docker-daemon",
+                "misc" => "system",
+                other => other,
+            }),
+            Whose::Pod(namespace, name) => Subject::Pod(namespace, name),
+            Whose::Container(pod, name) => match self.subjects.get(*pod) {
+                Some(Whose::Pod(namespace, pod)) => Subject::Container(namespace, pod, name),
+                _ => Subject::Free(name),
+            },
+        }
+    }
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase", bound = "'de: 'a")]
-struct Pod<'a> {
-    pod_ref: Child<PodRef<'a>>,
-    start_time: Leaf<Timestamp>,
-    containers: List<Container<'a>>,
-    cpu: Child<Cpu>,
-    memory: Child<Memory>,
-    io: Child<Io>,
-    network: Child<Network<'a>>,
-    volume: List<Volume<'a>>,
-    #[serde(rename = "ephemeral-storage")]
-    ephemeral_storage: Child<Fs>,
-    #[serde(rename = "process_stats")]
-    process_stats: Child<Processes>,
-    swap: Child<Swap>,
+impl Piece<'_> {
+    fn part(&self) -> Part<'_> {
+        match self {
+            Self::Whole => Part::Whole,
+            Self::Resource(resource) => Part::Resource("", resource),
+            Self::Volume(volume) => Part::Resource("Volume:", volume),
+            Self::Interface(interface) => Part::Interface(interface),
+            Self::Accelerator(names) => {
+                let [make, model, id] = &**names;
+                Part::Accelerator(make, model, id)
+            }
+        }
+    }
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase", bound = "'de: 'a")]
-struct Container<'a> {
-    name: Text<'a>,
-    start_time: Leaf<Timestamp>,
-    cpu: Child<Cpu>,
-    memory: Child<Memory>,
-    io: Child<Io>,
-    rootfs: Child<Fs>,
-    logs: Child<Fs>,
-    accelerators: List<Accelerator<'a>>,
-    user_defined_metrics: List<UserMetric<'a>>,
-    swap: Child<Swap>,
+impl<'de> Deserialize<'de> for Summary<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::default().read(deserializer)
+    }
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, bound = "'de: 'a")]
-struct PodRef<'a> {
-    name: Text<'a>,
-    namespace: Text<'a>,
-}
+impl<'a> Summary<'a> {
+    /// With room for what a body of so many bytes tells as a rule, so that nothing moves while it is read.
+    fn with_room(bytes: usize) -> Self {
+        Self {
+            subjects: Vec::with_capacity(bytes / 768),
+            rows: Vec::with_capacity(bytes / 256),
+            values: Vec::with_capacity(bytes / 24),
+            ..Self::default()
+        }
+    }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Cpu {
-    time: Leaf<Timestamp>,
-    usage_nano_cores: Leaf<u64>,
-    usage_core_nano_seconds: Leaf<u64>,
-    psi: Child<Psi>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Memory {
-    time: Leaf<Timestamp>,
-    available_bytes: Leaf<u64>,
-    usage_bytes: Leaf<u64>,
-    working_set_bytes: Leaf<u64>,
-    rss_bytes: Leaf<u64>,
-    page_faults: Leaf<u64>,
-    major_page_faults: Leaf<u64>,
-    psi: Child<Psi>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Io {
-    psi: Child<Psi>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Psi {
-    some: Child<Pressure>,
-    full: Child<Pressure>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Pressure {
-    total: Leaf<u64>,
-    avg10: Leaf<f64>,
-    avg60: Leaf<f64>,
-    avg300: Leaf<f64>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase", bound = "'de: 'a")]
-struct Network<'a> {
-    time: Leaf<Timestamp>,
-    name: Text<'a>,
-    rx_bytes: Leaf<u64>,
-    rx_errors: Leaf<u64>,
-    tx_bytes: Leaf<u64>,
-    tx_errors: Leaf<u64>,
-    interfaces: List<Interface<'a>>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase", bound = "'de: 'a")]
-struct Interface<'a> {
-    name: Text<'a>,
-    rx_bytes: Leaf<u64>,
-    rx_errors: Leaf<u64>,
-    tx_bytes: Leaf<u64>,
-    tx_errors: Leaf<u64>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Fs {
-    available_bytes: Leaf<u64>,
-    capacity_bytes: Leaf<u64>,
-    used_bytes: Leaf<u64>,
-    inodes_free: Leaf<u64>,
-    inodes: Leaf<u64>,
-    inodes_used: Leaf<u64>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase", bound = "'de: 'a")]
-struct Volume<'a> {
-    name: Text<'a>,
-    available_bytes: Leaf<u64>,
-    capacity_bytes: Leaf<u64>,
-    used_bytes: Leaf<u64>,
-    inodes_free: Leaf<u64>,
-    inodes: Leaf<u64>,
-    inodes_used: Leaf<u64>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Runtime {
-    image_fs: Child<Fs>,
-    container_fs: Child<Fs>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Rlimit {
-    maxpid: Leaf<u64>,
-    curproc: Leaf<u64>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Processes {
-    process_count: Leaf<u64>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Swap {
-    swap_available_bytes: Leaf<u64>,
-    swap_usage_bytes: Leaf<u64>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase", bound = "'de: 'a")]
-struct Accelerator<'a> {
-    make: Text<'a>,
-    model: Text<'a>,
-    id: Text<'a>,
-    memory_total: Leaf<u64>,
-    memory_used: Leaf<u64>,
-    duty_cycle: Leaf<u64>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, bound = "'de: 'a")]
-struct UserMetric<'a> {
-    name: Text<'a>,
-    value: Leaf<f64>,
+    fn read<D: Deserializer<'a>>(self, deserializer: D) -> Result<Self, D::Error> {
+        let mut summary = self;
+        match Object(&mut Body(&mut summary)).deserialize(deserializer)? {
+            Leaf::Is(()) => Ok(summary),
+            Leaf::Absent | Leaf::Broken => Err(serde::de::Error::custom("no object")),
+        }
+    }
 }
 
 /// Decodes a body and hands what it says to `then`. Even a number that is too large for any type costs only itself.
@@ -234,10 +162,9 @@ struct UserMetric<'a> {
 /// Those of [`decode`].
 pub fn read(body: &[u8], mut then: impl FnMut(&Report<'_>)) -> Result<(), SummaryError> {
     let once = |body: &[u8], huge| {
-        let summary = decode(body)?;
-        let mut report = summary.report();
-        report.broken_leaves += huge;
-        then(&report);
+        let mut summary = decode(body)?;
+        summary.broken_leaves += huge;
+        then(&summary.report());
         Ok(())
     };
     reread(body, once, |error| match error {
@@ -253,9 +180,8 @@ pub fn read(body: &[u8], mut then: impl FnMut(&Report<'_>)) -> Result<(), Summar
 /// [`broken_leaves`](crate::model::report::Report::broken_leaves).
 pub fn decode(body: &[u8]) -> Result<Summary<'_>, SummaryError> {
     let text = std::str::from_utf8(body).map_err(SummaryError::NotText)?;
-    let summary: Summary<'_> = serde_json::from_str(text).map_err(SummaryError::NotJson)?;
-    match (&summary.node, &summary.pods) {
-        (Leaf::Absent, Leaf::Absent) => Err(SummaryError::NotSummary),
-        _ => Ok(summary),
-    }
+    let mut json = serde_json::Deserializer::from_str(text);
+    let summary = Summary::with_room(body.len()).read(&mut json).map_err(SummaryError::NotJson)?;
+    json.end().map_err(SummaryError::NotJson)?;
+    if summary.has_node_or_pods { Ok(summary) } else { Err(SummaryError::NotSummary) }
 }
