@@ -1,9 +1,9 @@
 //! The newest points of all at once, for whoever collects from here: `metric-export` and its schema, and the exposition
 //! for Prometheus.
 
-use super::Api;
 use super::error::ApiError;
 use super::reply::{self, Reply, cluster, first, switch};
+use super::{Api, aside};
 use crate::model::entity::Name;
 use crate::rollup::latest::Scope;
 use crate::wire::exposition::{Asked, Format, exposition};
@@ -54,7 +54,9 @@ pub async fn prometheus(api: web::Data<Api>, request: HttpRequest) -> Reply {
         let named = |at: usize| -> Option<Name> { of(at).filter(|_| api.clusters.len() > 1) };
         clusters = latest.into_iter().enumerate().map(|(at, latest)| (named(at), latest)).collect();
     }
-    let mut response = reply::long(format.content_type(), exposition(clusters, asked));
+    let nodes = clusters.iter().map(|(_, latest)| latest.nodes.len()).sum();
+    let pieces = aside(nodes, move || exposition(clusters, asked)).await?;
+    let mut response = reply::long(format.content_type(), pieces);
     response.headers_mut().insert(VARY, ACCEPT.into());
     Ok(response)
 }

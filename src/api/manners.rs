@@ -139,8 +139,9 @@ pub async fn form_of_answer(
     if response.headers().get(CONTENT_ENCODING) == Some(&AS_IT_IS) {
         response.headers_mut().remove(CONTENT_ENCODING);
     }
-    if !response.headers().contains_key(VARY) {
-        response.headers_mut().insert(VARY, HeaderValue::from_static("accept-encoding"));
+    let varies = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"accept-encoding");
+    if !response.headers().get_all(VARY).any(varies) {
+        response.headers_mut().append(VARY, HeaderValue::from_static("accept-encoding"));
     }
     if old {
         let head = response.response_mut().head_mut();

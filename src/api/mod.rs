@@ -34,6 +34,7 @@ use crate::rollup::query::{Answer, Query};
 use crate::sinks::asked::Connect;
 use crate::telemetry::Telemetry;
 use actix::Recipient;
+use actix_web::web;
 use error::ApiError;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -142,8 +143,12 @@ impl Api {
     /// # Errors
     /// When too many wait, or the answer does not come in time.
     async fn ask(&self, cluster: Option<ClusterId>, query: Query) -> Result<Answer, ApiError> {
-        // Here, not on the aggregator's thread.
-        let result = self.ask_in_time(cluster, query).await.map(Answer::settled);
+        let result = match self.ask_in_time(cluster, query).await {
+            Ok(Answer::Rows(list, rows)) => {
+                aside(rows.len(), move || Answer::Rows(list, rows).settled()).await
+            }
+            answer => answer.map(Answer::settled),
+        };
         let outcome = result.as_ref().map_or_else(ApiError::as_label, |_| "ok");
         self.telemetry.questions.of([outcome]).inc();
         result
@@ -190,6 +195,29 @@ impl Api {
     async fn nodes(&self) -> Result<Vec<NodeState>, ApiError> {
         in_time(self.nodes.send(AskNodes)).await
     }
+}
+
+/// Nodes whose values are read at once; more take some milliseconds, in which a thread that answers would answer nobody
+/// else.
+const AT_ONCE: usize = 16;
+
+/// Does some work on the values of so many nodes, elsewhere where they are many.
+///
+/// # Errors
+/// When the server is ending.
+async fn aside<T: Send + 'static>(
+    nodes: usize,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, ApiError> {
+    if nodes <= AT_ONCE {
+        return Ok(work());
+    }
+    web::block(work).await.map_err(|_| ApiError::Ended)
+}
+
+/// How many nodes there are in all.
+fn nodes_of(latest: &[Latest]) -> usize {
+    latest.iter().map(|latest| latest.nodes.len()).sum()
 }
 
 /// An answer within the deadline.

@@ -27,6 +27,8 @@ const CLOSED_WITHIN: Duration = Duration::from_secs(2);
 const STOP_WITHIN_SECONDS: u64 = 5;
 /// Threads that answer: questions are asked of one aggregator, so more than a few gain nothing.
 const WORKERS: usize = 2;
+/// Threads beside each of them for long work, so that short questions need not wait for it.
+const BESIDE: usize = 2;
 
 /// The server on an open socket, not yet running. It speaks TLS where there are certificates.
 ///
@@ -44,6 +46,7 @@ pub fn server(
     let door = Door::new(limits, tls, api.telemetry.clone());
     let builder = Server::build()
         .workers(WORKERS)
+        .worker_max_blocking_threads(BESIDE)
         .max_concurrent_connections(limits.connections)
         .disable_signals()
         .shutdown_timeout(STOP_WITHIN_SECONDS);
