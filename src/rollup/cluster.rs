@@ -186,26 +186,25 @@ impl Cluster {
         }
     }
 
-    /// Closes the windows for which every node has answered or the time is up, and sweeps on: what is past its retention
-    /// of nodes that answer no more is dropped piece by piece.
-    pub fn close_due(&mut self, now: Timestamp, uptime: Duration) -> Vec<Batch> {
-        let mut batches = Vec::new();
+    /// Closes the next window if every node has answered for it or its time is up. Where none is due it sweeps on: what is
+    /// past its retention of nodes that answer no more is dropped piece by piece.
+    pub fn close_next(&mut self, now: Timestamp, uptime: Duration) -> Option<Batch> {
         let last_ended = self.schedule.resolution().last_ended(now);
         let kept = self.retention.as_nanos() / self.schedule.resolution().duration().as_nanos();
-        while let Some(next) = self.next_to_close.filter(|next| *next <= last_ended.index()) {
+        if let Some(next) = self.next_to_close.filter(|next| *next <= last_ended.index()) {
             // A clock set forward by days must not be followed window by window.
             let oldest = last_ended.index().saturating_sub(i64::try_from(kept).unwrap_or(i64::MAX));
             let window = last_ended.step(next.max(oldest) - last_ended.index());
             let time_is_up = now >= self.schedule.closes_at(window).max(self.first_until);
-            if !self.is_answered(window.index()) && !time_is_up {
-                break;
+            if self.is_answered(window.index()) || time_is_up {
+                let batch = self.close(window, now, uptime);
+                self.next_to_close = Some(window.index() + 1);
+                self.listed.take();
+                return Some(batch);
             }
-            batches.push(self.close(window, now, uptime));
-            self.next_to_close = Some(window.index() + 1);
-            self.listed.take();
         }
         self.sweep(uptime);
-        batches
+        None
     }
 
     /// Whether as many nodes have answered for a window as are scraped. A count, not a comparison: it is asked after

@@ -92,9 +92,15 @@ impl Rollup {
         self.clusters.get(usize::from(id.0)).is_some_and(|cluster| cluster.all_answered(window))
     }
 
-    /// Closes every window that is due; what came of them goes to the sinks.
+    /// Closes one window that is due; what came of it goes to the sinks. Where none is due, what is past its retention is
+    /// dropped piece by piece.
+    pub fn close_next(&mut self, now: Timestamp, uptime: Duration) -> Option<Batch> {
+        self.clusters.iter_mut().find_map(|cluster| cluster.close_next(now, uptime))
+    }
+
+    /// Closes every window that is due.
     pub fn close_due(&mut self, now: Timestamp, uptime: Duration) -> Vec<Batch> {
-        self.clusters.iter_mut().flat_map(|cluster| cluster.close_due(now, uptime)).collect()
+        std::iter::from_fn(|| self.close_next(now, uptime)).collect()
     }
 
     /// Answers a question about one cluster, or about all.

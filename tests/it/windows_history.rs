@@ -155,6 +155,22 @@ fn clock_set_forward_is_not_followed_window_by_window() {
 }
 
 #[test]
+fn windows_that_are_due_together_are_closed_one_by_one() {
+    let mut fleet = Fleet::of(&["east", "west"]);
+    for id in [FIRST, ClusterId(1)] {
+        fleet.rollup.expect(id, names(&["node-1"]), T0);
+        fleet.answer(id, "node-1", window(0), &[("shop", "web", 10)]);
+    }
+    let (now, uptime) = (soon(window(2)), fleet.uptime(soon(window(2))));
+    let mut next = || fleet.rollup.close_next(now, uptime).map(|batch| batch.window);
+    // The time of the third is not up.
+    let due = [window(0), window(1)];
+    let closed: Vec<_> = std::iter::from_fn(&mut next).collect();
+    assert_eq!(closed, [due, due].concat());
+    assert_eq!(next(), None);
+}
+
+#[test]
 fn several_clusters_are_kept_apart_and_summed_when_asked_together() {
     let mut fleet = Fleet::of(&["east", "west"]);
     let west = ClusterId(1);

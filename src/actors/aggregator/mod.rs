@@ -54,6 +54,10 @@ pub struct Aggregator {
 #[rtype(result = "()")]
 struct Look;
 
+#[derive(Clone, Copy, Message)]
+#[rtype(result = "()")]
+struct CloseNext;
+
 impl Aggregator {
     /// An aggregator of these clusters that feeds these exporters, each with its sink's name.
     pub fn new(
@@ -83,12 +87,13 @@ impl Aggregator {
         }
     }
 
-    /// Whether any window was closed.
-    fn close_due(&mut self) -> bool {
-        let batches = self.rollup.close_due(self.clock.now(), self.clock.uptime());
-        let any = !batches.is_empty();
-        for batch in batches {
+    /// Whether a window was due and is closed. The next one has a message of its own, so that questions come in between.
+    fn close_next(&mut self, context: &mut Context<Self>) -> bool {
+        let batch = self.rollup.close_next(self.clock.now(), self.clock.uptime());
+        let any = batch.is_some();
+        if let Some(batch) = batch {
             self.closed(Arc::new(batch));
+            context.notify(CloseNext);
         }
         any
     }
@@ -141,9 +146,19 @@ impl Handler<Look> for Aggregator {
             self.telemetry.clock_steps.inc();
             log::warn!("the machine's clock stepped by {} ms; following it", step / 1_000_000);
         }
-        let closed = self.close_due();
+        let closed = self.close_next(context);
         self.handling.done(if closed { Held::Closing } else { Held::Look }, began);
         context.notify_later(look, LOOK);
+    }
+}
+
+impl Handler<CloseNext> for Aggregator {
+    type Result = ();
+
+    fn handle(&mut self, _: CloseNext, context: &mut Context<Self>) {
+        let began = self.handling.begin();
+        let closed = self.close_next(context);
+        self.handling.done(if closed { Held::Closing } else { Held::Look }, began);
     }
 }
 
@@ -182,7 +197,7 @@ impl Handler<Undiscovered> for Aggregator {
 impl Handler<Scraped> for Aggregator {
     type Result = ();
 
-    fn handle(&mut self, scraped: Scraped, _: &mut Context<Self>) {
+    fn handle(&mut self, scraped: Scraped, context: &mut Context<Self>) {
         let began = self.handling.begin();
         self.telemetry.mailbox.of(["aggregator"]).dec();
         let cluster = self.names.get(usize::from(scraped.cluster.0)).cloned().unwrap_or_default();
@@ -204,7 +219,7 @@ impl Handler<Scraped> for Aggregator {
             }
         };
         self.telemetry.scrapes.of([&cluster, outcome]).inc();
-        let closed = self.rollup.all_answered(scraped.cluster, scraped.window) && self.close_due();
+        let closed = self.rollup.all_answered(scraped.cluster, scraped.window) && self.close_next(context);
         self.handling.done(if closed { Held::Closing } else { Held::Scraped }, began);
     }
 }
@@ -261,6 +276,8 @@ impl Handler<Drain> for Aggregator {
 
     /// Closes what is due; questions are answered until the end.
     fn handle(&mut self, _: Drain, _: &mut Context<Self>) {
-        self.close_due();
+        for batch in self.rollup.close_due(self.clock.now(), self.clock.uptime()) {
+            self.closed(Arc::new(batch));
+        }
     }
 }
