@@ -3,6 +3,7 @@
 
 use super::limits::Limits;
 use crate::telemetry::Telemetry;
+use socket2::SockRef;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -32,6 +33,9 @@ struct Stall {
 impl Watched {
     /// Watches a socket.
     pub fn new(stream: TcpStream, limits: Limits, telemetry: Telemetry) -> Self {
+        // The kernel takes nothing more before a good part of its buffer is sent: in one of its own choice, megabytes, a
+        // client that is not slow would seem to take nothing for long.
+        let _ = SockRef::from(&stream).set_send_buffer_size(limits.bytes);
         telemetry.connections.inc();
         Self { stream, limits, telemetry, quiet: Box::pin(sleep(limits.quiet_within)), stalled: None }
     }

@@ -1,9 +1,9 @@
 //! The newest points of all at once, for whoever collects from here: `metric-export` and its schema, and the exposition
 //! for Prometheus.
 
+use super::Api;
 use super::error::ApiError;
 use super::reply::{self, Reply, cluster, first, switch};
-use super::{Api, aside};
 use crate::model::entity::Name;
 use crate::rollup::latest::Scope;
 use crate::wire::exposition::{Asked, Format, exposition};
@@ -21,11 +21,15 @@ pub async fn metrics(api: web::Data<Api>, request: HttpRequest) -> Reply {
     let latest = api.latest(cluster, Scope::All).await?;
     // Of several clusters each entity says which it is of; of one alone the form is Heapster's.
     let several = latest.len() > 1;
-    let named = latest.into_iter().zip(api.clusters.iter()).flat_map(|(latest, name)| {
-        let name = several.then(|| name.clone());
-        latest.nodes.into_iter().map(move |recent| (name.clone(), recent.newest))
-    });
-    Ok(reply::long_json(metric_export::export(named.collect(), api.settings.labels.clone())))
+    let (names, labels) = (api.clusters.clone(), api.settings.labels.clone());
+    let pieces = move || {
+        let named = latest.into_iter().zip(names.iter()).flat_map(|(latest, name)| {
+            let name = several.then(|| name.clone());
+            latest.nodes.into_iter().map(move |recent| (name.clone(), recent.newest))
+        });
+        metric_export::export(named.collect(), labels)
+    };
+    reply::long_json(pieces).await
 }
 
 /// What those points are.
@@ -54,9 +58,7 @@ pub async fn prometheus(api: web::Data<Api>, request: HttpRequest) -> Reply {
         let named = |at: usize| -> Option<Name> { of(at).filter(|_| api.clusters.len() > 1) };
         clusters = latest.into_iter().enumerate().map(|(at, latest)| (named(at), latest)).collect();
     }
-    let nodes = clusters.iter().map(|(_, latest)| latest.nodes.len()).sum();
-    let pieces = aside(nodes, move || exposition(clusters, asked)).await?;
-    let mut response = reply::long(format.content_type(), pieces);
+    let mut response = reply::long(format.content_type(), move || exposition(clusters, asked)).await?;
     response.headers_mut().insert(VARY, ACCEPT.into());
     Ok(response)
 }

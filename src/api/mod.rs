@@ -215,11 +215,6 @@ async fn aside<T: Send + 'static>(
     web::block(work).await.map_err(|_| ApiError::Ended)
 }
 
-/// How many nodes there are in all.
-fn nodes_of(latest: &[Latest]) -> usize {
-    latest.iter().map(|latest| latest.nodes.len()).sum()
-}
-
 /// An answer within the deadline.
 async fn in_time<T>(answer: impl Future<Output = Result<T, actix::MailboxError>>) -> Result<T, ApiError> {
     match tokio::time::timeout(DEADLINE, answer).await {

@@ -1,8 +1,8 @@
 //! The model API: lists of entities, names of metrics, series (Heapster `metrics/api/v1/model_handlers.go`).
 
+use super::Api;
 use super::error::ApiError;
 use super::reply::{self, Reply, cluster, first};
-use super::{Api, aside, nodes_of};
 use crate::model::entity::{ClusterId, Entity, Labels, Name};
 use crate::model::metric::modern_name;
 use crate::model::time::Timestamp;
@@ -61,7 +61,7 @@ pub async fn pod_list(
         async move { Ok::<_, ApiError>(format!(",{}", asked.await?)) }
     });
     let whole = stream::iter([Ok(begins)]).chain(rest).chain(stream::iter([Ok(closes.to_owned())]));
-    Ok(reply::stream(whole))
+    Ok(reply::by_and_by(whole))
 }
 
 async fn several(
@@ -88,8 +88,7 @@ async fn several(
 /// The keys of all entities, as Heapster wrote them.
 pub async fn all_keys(api: web::Data<Api>, request: HttpRequest) -> Reply {
     let latest = api.latest(cluster(&api, &request)?, Scope::All).await?;
-    let keys = aside(nodes_of(&latest), move || Keys::new(&latest)).await?;
-    Ok(reply::long_json(model_api::long_names(keys.map(|key| key.to_string()))))
+    reply::long_json(move || model_api::long_names(Keys::new(&latest).map(|key| key.to_string()))).await
 }
 
 /// `start`, `end` and `labels`: of one given twice the first counts, an empty one is not given.

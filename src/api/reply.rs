@@ -5,9 +5,8 @@ use super::error::ApiError;
 use crate::model::entity::ClusterId;
 use actix_web::http::header::ContentType;
 use actix_web::web::Bytes;
-use actix_web::{HttpRequest, HttpResponse};
-use futures_util::{Stream, StreamExt};
-use std::convert::Infallible;
+use actix_web::{HttpRequest, HttpResponse, web};
+use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 
 /// What a handler gives.
 pub type Reply = Result<HttpResponse, ApiError>;
@@ -44,36 +43,48 @@ pub fn json(body: String) -> HttpResponse {
 }
 
 /// JSON that is written while it is sent, no faster than the client reads. What fits into one piece is sent as one.
-pub fn long_json(pieces: impl Iterator<Item = String> + 'static) -> HttpResponse {
-    long("application/json", pieces)
+///
+/// # Errors
+/// When the server is ending.
+pub async fn long_json<I: Iterator<Item = String> + Send + 'static>(
+    pieces: impl FnOnce() -> I + Send + 'static,
+) -> Reply {
+    long("application/json", pieces).await
 }
 
 /// The same of any media type.
-pub fn long(kind: &'static str, mut pieces: impl Iterator<Item = String> + 'static) -> HttpResponse {
-    match (pieces.next(), pieces.next()) {
-        (first, None) => HttpResponse::Ok().content_type(kind).body(first.unwrap_or_default()),
-        (first, second) => {
-            let pieces = first.into_iter().chain(second).chain(pieces);
-            streamed(kind, futures_util::stream::iter(pieces.map(Ok::<_, Infallible>)))
-        }
-    }
+///
+/// # Errors
+/// As [`long_json`].
+pub async fn long<I: Iterator<Item = String> + Send + 'static>(
+    kind: &'static str,
+    pieces: impl FnOnce() -> I + Send + 'static,
+) -> Reply {
+    // Every piece is made beside the threads that answer: short questions do not wait for it.
+    let begun = web::block(move || {
+        let mut pieces = pieces();
+        (pieces.next(), pieces.next(), pieces)
+    });
+    let (first, second, rest) = begun.await.map_err(|_| ApiError::Ended)?;
+    let Some(second) = second else {
+        return Ok(HttpResponse::Ok().content_type(kind).body(first.unwrap_or_default()));
+    };
+    let rest = stream::try_unfold(rest, |mut rest| async {
+        let made = web::block(move || (rest.next(), rest)).await.map_err(|_| ApiError::Ended)?;
+        Ok(made.0.map(|piece| (piece, made.1)))
+    });
+    let begun = first.into_iter().chain([second]).map(Ok);
+    Ok(streamed(kind, stream::iter(begun).chain(rest)))
 }
 
 /// JSON that comes by and by. An error cuts the answer off, so that the client sees that it is not whole.
-pub fn stream<E: std::error::Error + Send + Sync + 'static>(
-    pieces: impl Stream<Item = Result<String, E>> + 'static,
-) -> HttpResponse {
+pub fn by_and_by(pieces: impl Stream<Item = Result<String, ApiError>> + 'static) -> HttpResponse {
     streamed("application/json", pieces)
 }
 
-fn streamed<E: std::error::Error + Send + Sync + 'static>(
+fn streamed(
     kind: &'static str,
-    pieces: impl Stream<Item = Result<String, E>> + 'static,
+    pieces: impl Stream<Item = Result<String, ApiError>> + 'static,
 ) -> HttpResponse {
-    // A client that reads as fast as we write would have this thread for itself until the end.
-    let pieces = pieces.then(|piece| async {
-        tokio::task::yield_now().await;
-        piece.map(Bytes::from)
-    });
-    HttpResponse::Ok().content_type(kind).streaming(pieces)
+    HttpResponse::Ok().content_type(kind).streaming(pieces.map_ok(Bytes::from))
 }

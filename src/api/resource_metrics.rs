@@ -1,9 +1,9 @@
 //! The resource metrics API that Heapster had before there was a metrics server (`metrics/apis/metrics/handlers.go`), for
 //! `kubectl top` and autoscalers of Kubernetes up to 1.10, under both of its paths.
 
+use super::Api;
 use super::error::ApiError;
 use super::reply::{self, Reply, cluster, first};
-use super::{Api, aside, nodes_of};
 use crate::model::entity::Name;
 use crate::model::selector::Selector;
 use crate::rollup::latest::Scope;
@@ -20,8 +20,8 @@ fn selector(request: &HttpRequest) -> Result<Selector, ApiError> {
 pub async fn nodes(api: web::Data<Api>, request: HttpRequest) -> Reply {
     let selector = selector(&request)?;
     let latest = api.latest(cluster(&api, &request)?, Scope::All).await?;
-    let nodes = aside(nodes_of(&latest), move || usage::nodes(&latest, &selector)).await?;
-    Ok(reply::long_json(metrics_api::nodes(nodes, api.now())))
+    let now = api.now();
+    reply::long_json(move || metrics_api::nodes(usage::nodes(&latest, &selector), now)).await
 }
 
 /// One node, by name or hostname.
@@ -48,10 +48,9 @@ async fn listed(api: &Api, request: &HttpRequest, namespace: Option<&str>) -> Re
     let selector = selector(request)?;
     let scope = namespace.map_or(Scope::All, |namespace| Scope::Namespace(namespace.into()));
     let latest = api.latest(cluster(api, request)?, scope).await?;
-    let count = nodes_of(&latest);
-    let namespace = namespace.map(str::to_owned);
-    let pods = move || usage::pods(&latest, namespace.as_deref(), &selector);
-    Ok(reply::long_json(metrics_api::pods(aside(count, pods).await?, api.now())))
+    let (namespace, now) = (namespace.map(str::to_owned), api.now());
+    reply::long_json(move || metrics_api::pods(usage::pods(&latest, namespace.as_deref(), &selector), now))
+        .await
 }
 
 /// One pod.

@@ -224,6 +224,23 @@ async fn who_does_not_take_its_answer_is_cut_off_and_nobody_else_waits() {
 }
 
 #[actix_web::test]
+async fn who_is_no_slower_than_told_is_not_cut_off_whatever_the_kernel_buffers() {
+    let limits = Limits { taken_within: SOON, ..Limits::default() };
+    let collector = Collector::start_with(&[NOWHERE], limits).await;
+    let mut socket = greedy(collector.running.address, 2_000).await;
+    // Four times as much as must be taken: far less than the kernel would take in one go of its own accord.
+    let mut pace = tokio::time::interval(SOON / 4);
+    let mut part = vec![0; limits.bytes];
+    for _ in 0..40 {
+        pace.tick().await;
+        let taken = tokio::time::timeout(BOUND, socket.read_exact(&mut part)).await;
+        taken.expect("more of the answer").unwrap();
+    }
+    assert_eq!(refused(&collector, "slow_reader").await, 0.0);
+    collector.running.stop().await;
+}
+
+#[actix_web::test]
 async fn who_takes_its_answer_steadily_gets_all_of_it() {
     let limits = Limits { taken_within: SOON, bytes: 1, ..Limits::default() };
     let collector = Collector::start_with(&[NOWHERE], limits).await;

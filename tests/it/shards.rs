@@ -212,6 +212,22 @@ async fn three_shards_tell_together_what_one_collector_tells() {
     named(&shards[1], &whole).await;
 }
 
+#[actix_web::test]
+async fn a_shard_that_has_no_node_is_ready_and_healthy() {
+    let simulator =
+        Simulator::start(Shape { nodes: 1, pods: 1, ..Shape::default() }, Clock::system()).unwrap();
+    let without = 3 - owner(&simulator.cluster().nodes()[0].name, 2);
+    let source = format!("--source={}", simulator.source_uri());
+    let shard = Collector::start(&[&source, &format!("--shard={without}/2")]).await;
+    for path in ["/readyz", "/healthz", "/healthz/healthz"] {
+        until(path, async || (shard.get(path).await.status == 200).then_some(())).await;
+    }
+    assert_eq!(shard.list("nodes").await, Vec::<String>::new());
+    assert!(shard.get("/").await.body.contains("every node is another shard"));
+    shard.running.stop().await;
+    simulator.stop().await;
+}
+
 /// What is partial says so: answers about the cluster in a header, sums for Prometheus in a label.
 async fn named(shard: &Collector, whole: &Collector) {
     let header = async |collector: &Collector, path: &str| {

@@ -10,9 +10,6 @@ use heapster::simulator::curve::child;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until};
 
-/// How long the collector keeps points meanwhile, where `--flag=--retention=…` does not say: a shorter one tells as much
-/// in less time.
-pub const RETENTION: Duration = Duration::from_secs(300);
 /// Seconds that a new pod has run when it is first told of.
 const YOUTH: i64 = 10;
 
@@ -38,7 +35,7 @@ pub fn replace(node: &mut Node, most: usize, generation: u64, now: Timestamp) ->
 
 /// Runs the churn and prints what the collector's memory does.
 pub async fn run(measuring: &Measuring<'_>, simulator: &mut Process, churn: Churn) -> Result<(), String> {
-    let retention = RETENTION + measuring.resolution() * 3;
+    let retention = measuring.retention() + measuring.resolution() * 3;
     println!("a retention first, so that the history is as full as it gets …");
     sleep(retention).await;
     let mut told = Vec::new();

@@ -53,7 +53,6 @@ fn main() -> ExitCode {
 async fn all(options: &Options) -> ExitCode {
     let mut measured = Vec::new();
     for size in &options.sizes {
-        let seconds = options.resolution.as_secs() * u64::from(options.rounds + options.query_rounds + 2);
         println!(
             "{} nodes × {} pods × {} containers, {}; {} B a body; about {} min …",
             size.nodes,
@@ -61,7 +60,7 @@ async fn all(options: &Options) -> ExitCode {
             size.containers,
             size.kind(),
             simulate::first_body(size),
-            seconds.div_ceil(60)
+            options.length().as_secs().div_ceil(60)
         );
         match measure::run(options, size).await {
             Ok(one) => measured.extend(one),
@@ -99,12 +98,16 @@ const LINES: [Line; 19] = [
     ("with questions: rounds complete", |m| complete(&m.asked)),
     ("with questions: collector's CPU-seconds a round", |m| format!("{:.2}", m.asked.cpu)),
     ("questions (not answered with 200)", |m| format!("{} ({})", m.answers.count(), m.answers.failed)),
-    ("questions, ms: p50", |m| format!("{:.2}", m.answers.quantile(None, 0.5))),
+    ("questions, ms: p50", |m| asked(m, |m| format!("{:.2}", m.answers.quantile(None, 0.5)))),
     ("questions, ms: p99 / longest", |m| {
-        format!("{:.1} / {:.1}", m.answers.quantile(None, 0.99), m.answers.quantile(None, 1.0))
+        asked(m, |m| format!("{:.1} / {:.1}", m.answers.quantile(None, 0.99), m.answers.quantile(None, 1.0)))
     }),
     ("aggregator's longest handling, ms", |m| m.longest.map_or("–".into(), |s| format!("{:.2}", s * 1e3))),
 ];
+
+fn asked(measured: &Measured, told: impl Fn(&Measured) -> String) -> String {
+    if measured.answers.count() == 0 { "–".into() } else { told(measured) }
+}
 
 fn complete(rounds: &Rounds) -> String {
     if rounds.count == 0 { "–".into() } else { format!("{} of {}", rounds.complete, rounds.count) }

@@ -74,6 +74,13 @@ impl Metrics {
         self.family(name).iter().map(|(_, value)| value).sum()
     }
 
+    /// Nodes that are left to other shards.
+    fn of_others(&self) -> f64 {
+        let others =
+            self.family("nodes").into_iter().filter(|(labels, _)| labels.contains("\"of_other_shards\""));
+        others.map(|(_, n)| n).sum()
+    }
+
     fn answered(&self) -> f64 {
         self.family("scrapes_total")
             .iter()
@@ -101,7 +108,7 @@ pub async fn run(options: &Options, size: &Size) -> Result<Option<Measured>, Str
     collect.arg(format!("--source={source}"));
     collect.arg(format!("--model_resolution={}s", options.resolution.as_secs()));
     if options.churn.is_some() {
-        collect.arg(format!("--retention={}s", churn::RETENTION.as_secs()));
+        collect.arg(format!("--retention={}s", options.retention().as_secs()));
     }
     collect.args(["--port=0", "--listen_ip=127.0.0.1", "--log_level=info"]).args(&options.flags);
     let collector = Process::start(collect, true);
@@ -142,6 +149,11 @@ impl Measuring<'_> {
         self.options.resolution
     }
 
+    /// How long the collector keeps points while pods come and go.
+    pub fn retention(&self) -> Duration {
+        self.options.retention()
+    }
+
     /// The collector.
     pub fn collector(&self) -> &Process {
         self.collector
@@ -150,7 +162,11 @@ impl Measuring<'_> {
     /// Waits until every node has answered. After how many seconds that was.
     async fn warm(&self, began: Instant) -> Result<f64, String> {
         let nodes = f64::from(self.size.nodes);
-        while self.metrics().await?.answered() < nodes {
+        loop {
+            let metrics = self.metrics().await?;
+            if metrics.answered() >= (nodes - metrics.of_others()).max(1.0) {
+                break;
+            }
             if began.elapsed() > WARM {
                 return Err(format!("not every node answered within {} s", WARM.as_secs()));
             }
@@ -215,7 +231,8 @@ impl Measuring<'_> {
             let answered = last.answered() - before;
             let (carried, missing) = (last.sum("window_nodes_carried"), last.sum("window_nodes_missing"));
             before = last.answered();
-            complete += u32::from(answered == f64::from(self.size.nodes) && carried + missing == 0.0);
+            let own = f64::from(self.size.nodes) - last.of_others();
+            complete += u32::from(answered == own && carried + missing == 0.0);
         }
         let each = f64::from(count);
         let earlier = first.family("scrapes_total");

@@ -69,14 +69,16 @@ pub struct Options {
 
 pub const HELP: &str = "\
 cargo bench --bench cluster -- [OPTIONS]
-  --nodes=N --pods=N --containers=N   one cluster of this size instead of the three of the table (30 pods of 2 containers)
+  --nodes=N --pods=N --containers=N   one cluster of this size instead of three: 1,000 nodes with psi, indented, and 1,000
+                                      and 5,000 without either (all of 30 pods of 2 containers)
   --psi | --no-psi                    whether kubelets tell pressure (they do)
   --pretty | --plain                  whether bodies are indented (they are)
   --resolution=SECONDS                length of a round (30)
   --rounds=N                          rounds measured without questions (6)
   --query-rounds=N                    rounds measured with questions (2)
   --queries=N                         questions a second, paced (1000); 0 for none
-  --churn[=PODS] [--churn-seconds=N]  memory while so many pods come and go (100,000 in 600 s), instead of the rounds
+  --churn[=PODS] [--churn-seconds=N]  memory while so many pods come and go (100,000 in 600 s), instead of the rounds;
+                                      and for two retentions (300 s, or what --flag=--retention=… says)
   --flag=FLAG                         one more flag of the collector, such as --flag=--shard=1/2
   --handlings                         what holds the aggregator's thread, without actors: 5,000 nodes
   --quick                             50 nodes, 5 s, 3 and 1 rounds";
@@ -87,6 +89,26 @@ const fn usual() -> Size {
 
 fn size(one: &mut Option<Size>) -> &mut Size {
     one.get_or_insert_with(usual)
+}
+
+/// How long the collector keeps points while pods come and go, where `--flag=--retention=…` does not say: a shorter time
+/// tells as much sooner.
+const RETENTION: Duration = Duration::from_secs(300);
+
+impl Options {
+    /// How long the collector keeps points while pods come and go.
+    pub fn retention(&self) -> Duration {
+        let given = self.flags.iter().rev().find_map(|flag| flag.strip_prefix("--retention="));
+        given.and_then(|text| humantime::parse_duration(text).ok()).unwrap_or(RETENTION)
+    }
+
+    /// How long one cluster is measured, about.
+    pub fn length(&self) -> Duration {
+        match self.churn {
+            Some(churn) => (self.retention() + self.resolution * 4) * 2 + churn.during,
+            None => self.resolution * (self.rounds + self.query_rounds + 2),
+        }
+    }
 }
 
 /// Reads a command line.
@@ -154,6 +176,9 @@ pub fn parse(arguments: impl Iterator<Item = String>) -> Result<Options, String>
         }
     }
     if let Some(one) = one {
+        if one.nodes == 0 || one.pods == 0 || one.containers == 0 {
+            return Err("--nodes, --pods and --containers: at least one".to_owned());
+        }
         options.sizes = vec![one];
     }
     if options.queries == 0 {
