@@ -125,14 +125,20 @@ impl Spool {
     /// What a file holds.
     ///
     /// # Errors
-    /// When it cannot be read, or is not as it was written.
+    /// When it cannot be read, or is not as it was written: `UnexpectedEof` where bytes are missing at its end.
     pub fn get(&self, id: u64) -> io::Result<Vec<u8>> {
         let path = self.files.get(&id).ok_or(io::ErrorKind::NotFound)?;
         let mut bytes = fs::read(path)?;
-        let damaged = || io::Error::new(io::ErrorKind::InvalidData, "it is damaged");
-        let (head, rest) = bytes.split_at_checked(HEAD).ok_or_else(damaged)?;
-        if head != head_of(rest) {
-            return Err(damaged());
+        let torn = || io::Error::new(io::ErrorKind::UnexpectedEof, "it is cut short");
+        let (head, rest) = bytes.split_first_chunk::<HEAD>().ok_or_else(torn)?;
+        if *head != head_of(rest) {
+            let length = head.last_chunk().map_or(0, |length| u64::from_le_bytes(*length));
+            let short = u64::try_from(rest.len()).is_ok_and(|there| there < length);
+            return Err(if short {
+                torn()
+            } else {
+                io::Error::new(io::ErrorKind::InvalidData, "it is damaged")
+            });
         }
         bytes.drain(..HEAD);
         Ok(bytes)
