@@ -2,6 +2,8 @@
 //! read. Never a secret.
 
 use crate::exporting_lost::Demo;
+use heapster::config::uri::Uri;
+use std::collections::BTreeSet;
 
 const NOBODY: &str = "influxdb:http://127.0.0.1:1";
 
@@ -16,6 +18,21 @@ async fn said(sink: &str, options: &[&str], words: &str) -> Vec<String> {
     assert!(!log.iter().any(|line| line.contains("hunter")), "{log:?}");
     let lines = log.iter().filter(|line| line.contains("WARN"));
     lines.filter_map(|line| Some(line.split_once(words)?.1.to_owned())).collect()
+}
+
+#[actix_web::test]
+async fn an_option_that_is_given_twice_is_told_without_its_values() {
+    let uri = "kubernetes.summary_api:''?clusterName=a&insecure=1&clusterName=b&clusterName=c";
+    let uri = Uri::parse(uri, &|_| None).unwrap();
+    assert_eq!((uri.repeated(), uri.text("clusterName")), (BTreeSet::from(["clusterName"]), Some("a")));
+
+    let sink = format!("{NOBODY}?db=a&db=b&pw=hunter2&pw=hunter3&pw=hunter4&user=a");
+    let past = format!("--historical_source={NOBODY}?token=hunter5&bucket=a&token=hunter6");
+    let told = said(&sink, &[&past], "_source: influxdb: ").await;
+    let rest = " is given more than once and the first counts; give it once";
+    assert_eq!(told, [format!("token{rest}")]);
+    let told = said(&sink, &[], "--sink: influxdb: ").await;
+    assert_eq!(told, ["db", "pw"].map(|option| format!("{option}{rest}")));
 }
 
 #[actix_web::test]
