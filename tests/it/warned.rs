@@ -3,6 +3,7 @@
 
 use crate::exporting_lost::Demo;
 use heapster::config::uri::Uri;
+use heapster::spool::Spool;
 use std::collections::BTreeSet;
 
 const NOBODY: &str = "influxdb:http://127.0.0.1:1";
@@ -44,4 +45,21 @@ async fn a_file_that_cannot_be_read_is_called_what_its_option_calls_it() {
         let told = said(&sink, &[], &format!("{name} {} ", missing.display())).await;
         assert!(told.len() == 1 && told[0].starts_with("cannot be read: "), "{told:?}");
     }
+}
+
+#[actix_web::test]
+async fn files_in_a_spool_that_are_no_windows_are_told_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let (spool, _) = Spool::open(folder.path(), &format!("{NOBODY}/k8s")).unwrap();
+    let home = spool.folder().to_owned();
+    drop(spool);
+    let foreign = ["notes.txt", "1.window"].map(|name| home.join(name));
+    for path in &foreign {
+        std::fs::write(path, "mine").unwrap();
+    }
+    let option = format!("--spool_dir={}", folder.path().display());
+    let told = said(NOBODY, &[&option], "/k8s: 2 files in its spool ").await;
+    let rest = "are no windows and are left alone; remove those that nobody needs";
+    assert_eq!(told, [format!("{home:?} {rest}")]);
+    assert!(foreign.iter().all(|path| path.exists()));
 }

@@ -112,7 +112,7 @@ impl Exporter {
             queue: Queue::new(setup.limits),
         };
         if let Some(left) = left {
-            exporter.standing.found(&left);
+            exporter.standing.found(&left, exporter.spool.as_ref().map(Spool::folder));
             queue.recovered_broken(u64::try_from(left.torn_points).unwrap_or(u64::MAX), TORN);
             for found in left.whole {
                 let item = Item {
