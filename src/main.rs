@@ -116,6 +116,12 @@ async fn run(mut typed: Typed) -> Result<ExitCode, Failure> {
         for name in uri.unset() {
             log::warn!("{}: the variable {name} is not set and counts as empty", uri.origin);
         }
+        for option in uri.repeated() {
+            let (origin, prefix) = (&uri.origin, &uri.prefix);
+            log::warn!(
+                "{origin}: {prefix}: {option} is given more than once and the first counts; give it once"
+            );
+        }
     }
     let clock = Clock::system();
     if typed.action == Action::Doctor {

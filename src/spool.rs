@@ -15,6 +15,8 @@ use std::path::{Path, PathBuf};
 const WHOLE: &str = "window";
 /// What the names of files end with while they are written.
 const PART: &str = "part";
+/// What the name of the file is that is locked.
+const LOCK: &str = "lock";
 /// Checksum and length in front of what a file holds.
 const HEAD: usize = 12;
 
@@ -51,6 +53,8 @@ pub struct Left {
     pub torn_points: usize,
     /// How many such files there were.
     pub torn: usize,
+    /// How many files have names that no spool gives.
+    pub foreign: usize,
 }
 
 /// One sink's files.
@@ -72,7 +76,7 @@ impl Spool {
         let folder = folder.join(folder_name(sink));
         let failed = |error| SpoolError::Folder(folder.clone(), error);
         fs::create_dir_all(&folder).map_err(failed)?;
-        let lock = File::create(folder.join("lock")).map_err(failed)?;
+        let lock = File::create(folder.join(LOCK)).map_err(failed)?;
         lock.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => SpoolError::Taken(folder.clone()),
             TryLockError::Error(error) => failed(error),
@@ -82,7 +86,10 @@ impl Spool {
         for entry in fs::read_dir(&folder).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             let name = entry.file_name();
-            let Some((ending, mut found)) = name.to_str().and_then(parse) else { continue };
+            let Some((ending, mut found)) = name.to_str().and_then(parse) else {
+                left.foreign += usize::from(name != LOCK);
+                continue;
+            };
             if ending == PART {
                 left.torn += 1;
                 left.torn_points += found.points;
@@ -96,6 +103,11 @@ impl Spool {
         left.whole.sort_unstable_by_key(|found| found.id);
         let next = files.last_key_value().map_or(1, |(id, _)| id + 1);
         Ok((Self { folder, files, next, _lock: lock }, left))
+    }
+
+    /// Where its files are.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// The number that the next window has, whether it comes into a file or not.
@@ -125,14 +137,20 @@ impl Spool {
     /// What a file holds.
     ///
     /// # Errors
-    /// When it cannot be read, or is not as it was written.
+    /// When it cannot be read, or is not as it was written: `UnexpectedEof` where bytes are missing at its end.
     pub fn get(&self, id: u64) -> io::Result<Vec<u8>> {
         let path = self.files.get(&id).ok_or(io::ErrorKind::NotFound)?;
         let mut bytes = fs::read(path)?;
-        let damaged = || io::Error::new(io::ErrorKind::InvalidData, "it is damaged");
-        let (head, rest) = bytes.split_at_checked(HEAD).ok_or_else(damaged)?;
-        if head != head_of(rest) {
-            return Err(damaged());
+        let torn = || io::Error::new(io::ErrorKind::UnexpectedEof, "it is cut short");
+        let (head, rest) = bytes.split_first_chunk::<HEAD>().ok_or_else(torn)?;
+        if *head != head_of(rest) {
+            let length = head.last_chunk().map_or(0, |length| u64::from_le_bytes(*length));
+            let short = u64::try_from(rest.len()).is_ok_and(|there| there < length);
+            return Err(if short {
+                torn()
+            } else {
+                io::Error::new(io::ErrorKind::InvalidData, "it is damaged")
+            });
         }
         bytes.drain(..HEAD);
         Ok(bytes)
@@ -161,7 +179,7 @@ pub fn orphans(folder: &Path, sinks: &[&str]) -> io::Result<Vec<(PathBuf, usize)
         let names = files.filter_map(|file| file.ok()?.file_name().into_string().ok());
         let windows = names.filter(|name| parse(name).is_some_and(|(ending, _)| ending == WHOLE)).count();
         let taken = || {
-            let lock = File::open(path.join("lock")).map(|lock| lock.try_lock());
+            let lock = File::open(path.join(LOCK)).map(|lock| lock.try_lock());
             matches!(lock, Ok(Err(TryLockError::WouldBlock)))
         };
         if windows > 0 && !own.contains(&path) && !taken() {

@@ -78,7 +78,7 @@ pub fn secret_of(text: &str) -> Result<Secret, &'static str> {
         return Err("is empty");
     }
     if !bare.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err("holds more than one token: there are blanks, lines or other bytes in it");
+        return Err("holds more than one word: there are blanks, lines or other bytes in it");
     }
     Ok(Secret::new(bare))
 }
@@ -87,6 +87,7 @@ pub fn secret_of(text: &str) -> Result<Secret, &'static str> {
 #[derive(Debug)]
 pub struct Token {
     source: TokenSource,
+    file_name: &'static str,
     clock: Clock,
     file: Mutex<File>,
 }
@@ -103,7 +104,12 @@ struct File {
 impl Token {
     /// A token from this source.
     pub fn new(source: TokenSource, clock: Clock) -> Self {
-        Self { source, clock, file: Mutex::default() }
+        Self { source, file_name: "token file", clock, file: Mutex::default() }
+    }
+
+    /// The same, whose file is called this in the log.
+    pub fn with_file_called(self, file_name: &'static str) -> Self {
+        Self { file_name, ..self }
     }
 
     /// Whether there is somewhere to have a token from.
@@ -170,9 +176,10 @@ impl Token {
                 },
                 Err(error) => Some(format!("cannot be read: {error}")),
             };
+            let (name, path) = (self.file_name, path.display());
             match &problem {
-                Some(problem) if !file.failing => log::warn!("token file {} {problem}", path.display()),
-                None if file.failing => log::info!("token file {} can be read again", path.display()),
+                Some(problem) if !file.failing => log::warn!("{name} {path} {problem}"),
+                None if file.failing => log::info!("{name} {path} can be read again"),
                 _ => {}
             }
             file.failing = problem.is_some();

@@ -3,6 +3,7 @@
 
 use super::nearest::nearest;
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fmt;
 use url::Url;
 
@@ -119,6 +120,12 @@ impl Uri {
     /// The environment's variables that were named and are not set: they counted as empty.
     pub fn unset(&self) -> &[String] {
         &self.unset
+    }
+
+    /// Names of options that were given more than once: the first counts, as it did in Heapster.
+    pub fn repeated(&self) -> BTreeSet<&str> {
+        let mut seen = BTreeSet::new();
+        self.options.iter().map(|(name, _)| name.as_str()).filter(|name| !seen.insert(*name)).collect()
     }
 
     /// The same, with where it stands.

@@ -37,7 +37,7 @@ pub(super) fn trust(uri: &Uri, server: &Url) -> Result<Trust, UriError> {
 pub(super) fn concurrency(uri: &Uri) -> Result<usize, UriError> {
     match uri.text("concurrency").map_or(Ok(1), str::parse) {
         Ok(count @ 1..=MOST_AT_ONCE) => Ok(count),
-        _ => Err(bad(uri, "concurrency", "can only be positive: give 1 to 64")),
+        _ => Err(bad(uri, "concurrency", "is no number of requests at once: give 1 to 64")),
     }
 }
 

@@ -25,7 +25,11 @@ pub(super) struct Key {
 
 impl Key {
     pub(super) fn new(secret: TokenSource, means: Means, clock: Clock) -> Self {
-        Self { token: Arc::new(Token::new(secret, clock)), means }
+        let file = match means {
+            Means::Password(_) => "password file",
+            Means::Token(_) => "token file",
+        };
+        Self { token: Arc::new(Token::new(secret, clock).with_file_called(file)), means }
     }
 
     fn who(&self, secret: Option<Secret>) -> Who {

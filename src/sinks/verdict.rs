@@ -5,6 +5,7 @@ use super::Refused;
 use crate::client::post::{Answer, Flaw, PostError, Who};
 use crate::rollup::pause;
 use std::time::Duration;
+use url::Url;
 
 /// How much of a server's words is shown.
 const SHOWN: usize = 256;
@@ -53,7 +54,10 @@ pub fn of_answer(answer: &Answer, who: &Who, points: usize, now: i64) -> Refused
         |reason, fix: &str| Refused::Later { reason, after, why: format!("status {status}: {said}{fix}") };
     let never = |reason| Refused::Never { reason, dropped: points, why: format!("status {status}: {said}") };
     match status {
-        300..=399 => later("redirect", "; redirects are not followed, give the URL that it points to"),
+        300..=399 => {
+            let to = target(answer, who).map(|to| format!(" ({to})")).unwrap_or_default();
+            later("redirect", &format!("; redirects are not followed, give the URL that it points to{to}"))
+        }
         401 | 403 => later("unauthorized", "; look at user and pw, or token"),
         404 => later("not_found", "; look at the URL, and at db or bucket"),
         408 => later("timeout", ""),
@@ -64,6 +68,25 @@ pub fn of_answer(answer: &Answer, who: &Who, points: usize, now: i64) -> Refused
         402..=499 => never("refused"),
         _ => later("server_error", ""),
     }
+}
+
+/// Where a redirect leads, without what may be a secret: user, password, query and fragment.
+fn target(answer: &Answer, who: &Who) -> Option<String> {
+    let location = answer.header("location")?;
+    let shown = match Url::parse(location) {
+        Ok(mut url) if matches!(url.scheme(), "http" | "https") => {
+            url.set_query(None);
+            url.set_fragment(None);
+            url.set_username("").and_then(|()| url.set_password(None)).ok()?;
+            url.to_string()
+        }
+        // A path of the same server. Behind two slashes there is another one, and maybe a user.
+        Err(_) if location.starts_with('/') && !location.starts_with("//") => {
+            location.split(['?', '#']).next()?.to_owned()
+        }
+        _ => return None,
+    };
+    Some(who.hidden_in(&shown).chars().filter(|each| !each.is_control()).take(SHOWN).collect())
 }
 
 /// The first words of an answer in one line, without what it was shown.

@@ -333,3 +333,24 @@ async fn a_redirect_is_not_followed_and_loses_nothing() {
     assert!(state.last_error.unwrap().starts_with("redirect: status 307"));
     assert_eq!((other.asked().len(), set(server.took())), (0, lines(0..1)));
 }
+
+#[actix_web::test]
+async fn a_redirect_is_told_with_where_it_leads_and_without_secrets() {
+    let base = "status 302: X; redirects are not followed, give the URL that it points to";
+    for (location, shown) in [
+        ("http://me:hunter2@other:8086/in/write?p=hunter2#hunter2", " (http://other:8086/in/write)"),
+        ("/in/write?p=hunter2#hunter2", " (/in/write)"),
+        ("/of/root-password", " (/of/…)"),
+        ("//me:hunter2@other/write", ""),
+        ("mailto:hunter2", ""),
+    ] {
+        let away = move |_, _: &_| Manner::Answer(302, vec![("location", location.into())], "X".into());
+        let server = FakeSink::start(away);
+        let uri = format!("influxdb:{}?user=me&pw=root-password", server.base());
+        let mut watched = Watched::start(&uri, ROOM, None);
+        watched.export(0).await;
+        let state = watched.waits_for("a refusal", |state| state.last_error.is_some()).await;
+        assert_eq!(state.last_error.unwrap(), format!("redirect: {base}{shown}"), "{location}");
+        watched.kill();
+    }
+}

@@ -126,7 +126,7 @@ async fn files_that_are_full_drop_the_oldest() {
 async fn torn_and_damaged_files_cost_what_was_in_them() {
     let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
     let mut first = Watched::start(&uri(port), ROOM, Some(folder.path()));
-    for n in 0..3 {
+    for n in 0..6 {
         first.export(n).await;
     }
     first.kill();
@@ -137,13 +137,17 @@ async fn torn_and_damaged_files_cost_what_was_in_them() {
     bytes[middle] ^= 0x10;
     std::fs::write(&files[1], bytes).unwrap();
     std::fs::rename(&files[2], files[2].with_extension("part")).unwrap();
+    // Cut short behind what says how long it is, within that, and at its very beginning.
+    for (file, length) in files[3..].iter().zip([middle as u64, 7, 0]) {
+        std::fs::File::options().write(true).open(file).unwrap().set_len(length).unwrap();
+    }
     let server = FakeSink::at(port, |_, _| Manner::good());
     let second = Watched::start(&uri(port), ROOM, Some(folder.path()));
     let state = second.settled().await;
-    assert_eq!(state.ledger.dropped, BTreeMap::from([("torn", one), ("unreadable", one)]));
-    assert_eq!((state.ledger.recovered, state.ledger.delivered), (3 * one, one));
+    assert_eq!(state.ledger.dropped, BTreeMap::from([("torn", 4 * one), ("unreadable", one)]));
+    assert_eq!((state.ledger.recovered, state.ledger.delivered), (6 * one, one));
     assert_took(&server, lines(0..1));
-    assert_eq!(second.telemetry.sink_spool_failures.of([&state.name, "read"]).get(), 1);
+    assert_eq!(second.telemetry.sink_spool_failures.of([&state.name, "read"]).get(), 4);
 }
 
 /// A file system of 64 KiB. None, said aloud, where it cannot be made.

@@ -15,14 +15,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// The demo in front of a sink, and what it has logged so far.
-struct Demo {
+pub struct Demo {
     child: Child,
-    log: Arc<Mutex<Vec<String>>>,
+    pub log: Arc<Mutex<Vec<String>>>,
     reader: std::thread::JoinHandle<()>,
 }
 
 impl Demo {
-    fn start(sink: &str, options: &[&str]) -> Self {
+    pub fn start(sink: &str, options: &[&str]) -> Self {
         let mut command = heapster(&["demo", "--port=0", "--log_level=info", "--shutdown_grace=1s"]);
         command.arg(format!("--sink={sink}")).args(options).stdout(Stdio::null());
         let mut child = command.spawn().unwrap();
@@ -36,7 +36,7 @@ impl Demo {
     }
 
     /// Ends it with SIGTERM. Gives its whole log.
-    fn stop(mut self) -> Vec<String> {
+    pub fn stop(mut self) -> Vec<String> {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
         self.child.wait().unwrap();

@@ -96,8 +96,14 @@ async fn a_password_from_the_environment_may_hold_any_character() {
 fn mistakes_in_a_uri_are_told_without_its_secrets() {
     let cases = [
         ("influxdb:http://user:hunter2@db:8086", "takes no user in the URL"),
-        ("influxdb:http://db?pw=hunter2&concurrency=0", "can only be positive"),
-        ("influxdb:http://db?pw=hunter2&concurrency=65", "can only be positive"),
+        (
+            "influxdb:http://db?pw=hunter2&concurrency=0",
+            "concurrency=\"0\" is no number of requests at once: give 1 to 64",
+        ),
+        (
+            "influxdb:http://db?pw=hunter2&concurrency=65",
+            "concurrency=\"65\" is no number of requests at once: give 1 to 64",
+        ),
         ("influxdb:http://db?pw=hunter2&retention=5m", "1h at least"),
         ("influxdb:http://db?pw=hunter2&retention=forever", "no retention"),
         ("influxdb:http://db?pw=hunter2&withfields=maybe", "give true or false"),

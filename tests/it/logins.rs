@@ -207,7 +207,7 @@ async fn a_login_that_comes_to_nothing_says_why() {
         ("fails", program(&fails), "fails\", failed with exit status: 3; run it by hand"),
         ("prints", program(&prints), ", printed none; run it by hand"),
         ("dates", program(&dates), ", printed none; run it by hand"),
-        ("two lines", json!({"tokenFile": two_lines}), "holds more than one token"),
+        ("two lines", json!({"tokenFile": two_lines}), "holds more than one word"),
         ("empty", json!({"tokenFile": home.write("empty", "\n")}), "empty\" is empty; give a file"),
         ("is missing", program(&missing), "cannot be started; see that it is installed"),
         ("no file", json!({"tokenFile": missing}), "missing\" cannot be read"),

@@ -115,6 +115,7 @@ mod troubles;
 mod troubles_of_kubelets;
 mod troubles_told;
 mod walk;
+mod warned;
 mod watches;
 mod watches_whole;
 mod whole;

@@ -175,7 +175,7 @@ fn a_spool_keeps_what_it_was_given() {
     *bytes.last_mut().unwrap() ^= 1;
     std::fs::write(&damaged, bytes).unwrap();
     let (mut spool, left) = Spool::open(folder.path(), "influxdb:http://db/k8s").unwrap();
-    assert_eq!((left.torn, left.torn_points), (1, 55));
+    assert_eq!((left.torn, left.torn_points, left.foreign), (1, 55, 1));
     let found: Vec<_> =
         left.whole.iter().map(|found| (found.id, found.end, found.points, found.size)).collect();
     let kept = [0, 2, 3].map(|at| (ids[at], end(ids[at] as i64), 10, sizes[at]));

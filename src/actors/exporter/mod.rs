@@ -112,7 +112,7 @@ impl Exporter {
             queue: Queue::new(setup.limits),
         };
         if let Some(left) = left {
-            exporter.standing.found(&left);
+            exporter.standing.found(&left, exporter.spool.as_ref().map(Spool::folder));
             queue.recovered_broken(u64::try_from(left.torn_points).unwrap_or(u64::MAX), TORN);
             for found in left.whole {
                 let item = Item {
@@ -167,10 +167,13 @@ impl Exporter {
     fn next(&mut self, context: &mut Context<Self>) {
         while self.hand.is_none() && self.pausing.is_none() {
             let Some(mut item) = self.queue.take() else { break };
-            let Some(batch) = item.value.clone().or_else(|| self.load(&item)) else {
-                self.queue.done(UNREADABLE);
-                self.remove([item.id]);
-                continue;
+            let batch = match item.value.clone().map_or_else(|| self.load(&item), Ok) {
+                Ok(batch) => batch,
+                Err(reason) => {
+                    self.queue.done(reason);
+                    self.remove([item.id]);
+                    continue;
+                }
             };
             let window = Rc::new(Numbered::new(batch.clone(), self.sink.takes()));
             if item.value.is_none() {
@@ -197,12 +200,16 @@ impl Exporter {
         self.answer_drained();
     }
 
-    /// A window that is only in its file.
-    fn load(&mut self, item: &Item<Arc<Batch>>) -> Option<Arc<Batch>> {
-        let bytes = self.spool.as_ref()?.get(item.id);
+    /// A window that is only in its file. Where it is lost, the reason.
+    fn load(&mut self, item: &Item<Arc<Batch>>) -> Result<Arc<Batch>, Reason> {
+        let bytes = self.spool.as_ref().ok_or(UNREADABLE)?.get(item.id);
+        let torn = bytes.as_ref().is_err_and(|error| error.kind() == std::io::ErrorKind::UnexpectedEof);
         let read = bytes.map_err(|error| error.to_string());
         let batch = read.and_then(|bytes| stored::read(&bytes).map_err(|error| error.to_string()));
-        batch.map(Arc::new).map_err(|problem| self.standing.unreadable(item.id, &problem)).ok()
+        batch.map(Arc::new).map_err(|problem| {
+            self.standing.unreadable(item.id, &problem);
+            if torn { TORN } else { UNREADABLE }
+        })
     }
 
     /// Sends as much of the window in hand as may be under way at once, or is done with it for now.

@@ -11,6 +11,7 @@ use crate::spool::Left;
 use crate::telemetry::{Telemetry, gauge};
 use std::collections::BTreeSet;
 use std::io;
+use std::path::Path;
 use tokio::sync::watch;
 
 /// What is said and counted of one exporter.
@@ -50,7 +51,7 @@ impl Standing {
     }
 
     /// Files of an earlier process were found.
-    pub(super) fn found(&self, left: &Left) {
+    pub(super) fn found(&self, left: &Left, folder: Option<&Path>) {
         let name = &self.current.name;
         if !left.whole.is_empty() {
             log::info!("sink {name}: {} windows wait that were left in its spool", left.whole.len());
@@ -59,6 +60,13 @@ impl Standing {
             log::warn!(
                 "sink {name}: {} windows in its spool were not written to their end and are lost",
                 left.torn
+            );
+        }
+        if left.foreign > 0 {
+            log::warn!(
+                "sink {name}: {} files in its spool {:?} are no windows and are left alone; remove those that nobody needs",
+                left.foreign,
+                folder.unwrap_or(Path::new(""))
             );
         }
     }
