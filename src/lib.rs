@@ -35,8 +35,9 @@
 //!    ([`rollup::past`]), and closes the window once every node has answered or the time is up: then there are points of
 //!    namespaces and cluster, and the window goes to the sinks.
 //! 5. A web handler asks [`rollup::query`] by message and writes the answer in the form of [`wire::model_api`]. Asked for
-//!    many entities at once, the aggregator hands out its newest blocks ([`rollup::latest`]), and the handler writes them
-//!    piece by piece while they are sent ([`wire::metric_export`], [`wire::metrics_api`], [`wire::exposition`]).
+//!    a list, or for many entities at once, the aggregator hands out rows or its newest blocks ([`rollup::latest`]); they
+//!    are read and written beside the threads that answer, piece by piece while they are sent ([`wire::metric_export`],
+//!    [`wire::metrics_api`], [`wire::exposition`]).
 //! 6. What is older than the retention is asked of the database behind a sink: `api` asks [`sinks::asked`], which asks in
 //!    InfluxQL or PromQL ([`wire::influx_past`], [`wire::promql`]), and the answer has the model's form.
 //!
