@@ -212,8 +212,23 @@ fn paths_that_are_mentioned_are_there() {
 }
 
 /// Flags in the README that are those of other programs.
-const OTHER_FLAGS: &[&str] =
-    &["release", "raw", "cacert", "cert", "key", "web", "bench", "quick", "handlings", "churn"];
+const OTHER_FLAGS: &[&str] = &[
+    "release",
+    "raw",
+    "cacert",
+    "cert",
+    "key",
+    "web",
+    "bench",
+    "quick",
+    "handlings",
+    "churn",
+    "psi",
+    "no-psi",
+    "plain",
+    "resolution",
+    "query-rounds",
+];
 
 #[test]
 fn flags_that_are_mentioned_are_there() {
