@@ -28,7 +28,8 @@ impl<T: ?Sized + Hash + Eq> Pool<T> {
         }
         if self.held.len() >= self.sweep_at {
             self.held.retain(|held| Arc::strong_count(held) > 1);
-            self.sweep_at = FEWEST.max(self.held.len() * 2);
+            // An eighth more at most: what is gone takes as much memory as what is there.
+            self.sweep_at = FEWEST.max(self.held.len() + self.held.len() / 8);
         }
         self.held.insert(value.clone());
         value.clone()

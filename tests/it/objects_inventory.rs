@@ -6,10 +6,11 @@ use heapster::model::entity::Name;
 use heapster::model::inventory::{
     Change, Inventory, NamespaceFacts, NodeFacts, PodFacts, PodName, Record, Table,
 };
+use heapster::model::pool::Pool;
 use heapster::wire::kubernetes_objects::ApiPod;
 use proptest::prelude::*;
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 fn on(node: &str, namespace: &str, name: &str) -> PodFacts {
@@ -288,4 +289,19 @@ fn pod_that_changes_keeps_the_names_that_blocks_hold() {
     assert!(Arc::ptr_eq(&before.name, &after.name));
     assert!(after.host_network && &*after.uid == "another" && before.uid != after.uid);
     assert_eq!(pods_of(&inventory, "a"), texts(&["shop/web"]));
+}
+
+#[test]
+fn what_nobody_has_any_more_is_not_kept_to_be_shared() {
+    let mut pool: Pool<str> = Pool::default();
+    let text = |n: usize| Name::from(format!("pod-{n}"));
+    let mut there: VecDeque<Name> = (0..8_000).map(|n| pool.share(&text(n))).collect();
+    let mut most = 0;
+    for n in 8_000..40_000 {
+        there.pop_front();
+        there.push_back(pool.share(&text(n)));
+        most = most.max(pool.len());
+    }
+    assert!((8_000..=9_200).contains(&most), "{most} kept of which 8000 are there");
+    assert!(Arc::ptr_eq(&there[0], &pool.share(&text(32_000))));
 }
