@@ -44,7 +44,7 @@ expect "411 $text" /livez --header 'Transfer-Encoding: chunked' --data x
 
 encoding() {
     local said
-    said=$(curl --silent --max-time 20 --output /dev/null --dump-header - --header "Accept-Encoding: $1" "$base/api/v1/model/metrics/" |
+    said=$(curl --silent --max-time 20 --output /dev/null --dump-header - --header "Accept-Encoding: $1" "$base/openapi.json" |
         tr -d '\r' | sed -n 's/^content-encoding: //Ip')
     [[ $said == "$2" ]] || fail "Accept-Encoding $1: ${said:-none}"
     count=$((count + 1))

@@ -92,11 +92,9 @@ elsewhere = last.astimezone(timezone(timedelta(hours=2))).isoformat()
 assert points[-1] in series(f"{model}/metrics/memory/usage", [("start", elsewhere)])
 assert series(f"{model}/nodes/{nodes[0]}/metrics/filesystem/usage", [("labels", "resource_id:/")])
 
-packed = questioned(f"{model}/nodes/", [], {"Accept-Encoding": "gzip"})
+packed = questioned("api/v1/metric-export", [], {"Accept-Encoding": "gzip"})
 assert packed.getheader("Content-Encoding") == "gzip"
-assert json.loads(gzip.decompress(packed.data) if packed.data[:2] == b"\x1f\x8b" else packed.data) == nodes
-
-exported = json.loads(proxied("api/v1/metric-export"))
+exported = json.loads(gzip.decompress(packed.data) if packed.data[:2] == b"\x1f\x8b" else packed.data)
 assert {entity["labels"]["nodename"] for entity in exported} == set(nodes)
 assert {metric["name"] for metric in same("api/v1/metric-export-schema")["metrics"]} >= set(
     name for entity in exported for name in entity["metrics"]
