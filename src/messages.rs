@@ -194,6 +194,13 @@ pub struct ClusterState {
     pub held: Held,
 }
 
+impl ClusterState {
+    /// Whether every node is another shard's: then this one has nothing to wait for.
+    pub fn is_left_to_others(&self) -> bool {
+        self.scraped == 0 && self.unusable == 0 && self.of_other_shards > 0
+    }
+}
+
 /// Web → aggregator: how does each node do?
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Vec<NodeState>")]

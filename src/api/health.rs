@@ -28,7 +28,7 @@ pub async fn readyz(api: web::Data<Api>, request: HttpRequest) -> HttpResponse {
                 Err("everything is older than the retention".to_owned())
             }
             (Some(_), _) => Ok(()),
-            (None, 0) if is_left_to_others(state) => Ok(()),
+            (None, 0) if state.is_left_to_others() => Ok(()),
             (None, 0) => Err("no node to scrape".to_owned()),
             (None, _) => Err("no window is complete yet".to_owned()),
         };
@@ -63,7 +63,7 @@ async fn data(api: &Api) -> Vec<Check> {
 fn freshness(state: &ClusterState, stale_after: Duration) -> Result<(), String> {
     match state.age {
         None if !state.discovered => Err(undiscovered(state)),
-        None if is_left_to_others(state) => Ok(()),
+        None if state.is_left_to_others() => Ok(()),
         None => Err(format!("no answer yet from any of {} nodes", state.scraped)),
         Some(age) if age > stale_after => Err(format!(
             "the newest data is {} old: none of {} nodes answered since",
@@ -72,11 +72,6 @@ fn freshness(state: &ClusterState, stale_after: Duration) -> Result<(), String> 
         )),
         Some(_) => Ok(()),
     }
-}
-
-/// Whether every node is another shard's: then this one does what it should.
-fn is_left_to_others(state: &ClusterState) -> bool {
-    state.scraped == 0 && state.unusable == 0 && state.of_other_shards > 0
 }
 
 fn undiscovered(state: &ClusterState) -> String {

@@ -105,9 +105,7 @@ fn clusters(out: &mut String, states: &[ClusterState], stale_after: Duration) {
         let (class, said) = match (state.age, state.discovered) {
             (Some(age), _) if age <= stale_after => ("", "fresh"),
             (Some(_), _) => (" class=\"wrong\"", "stale"),
-            (None, true) if state.scraped == 0 && state.of_other_shards > 0 => {
-                ("", "every node is another shard's")
-            }
+            (None, true) if state.is_left_to_others() => ("", "every node is another shard's"),
             (None, true) => ("", "waiting for the first answer"),
             (None, false) => (" class=\"wrong\"", "the API server has not answered yet"),
         };
