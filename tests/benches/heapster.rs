@@ -44,7 +44,7 @@ use std::time::Duration;
 
 /// As the program.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 const BORN: Timestamp = Timestamp::from_seconds(1_795_288_800);
 const WINDOWS: i64 = 30;

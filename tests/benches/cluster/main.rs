@@ -25,7 +25,7 @@ use std::process::ExitCode;
 
 /// As the program.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     let options = match options::parse(std::env::args().skip(1)) {
