@@ -12,12 +12,12 @@ use std::sync::Arc;
 
 fn set_resources(sheet: &mut Sheet, row: Row, requests: &Resources, limits: &Resources) {
     // Heapster wrote 0 where nothing is requested (`processors/pod_based_enricher.go`).
-    sheet.set(row, Metric::CpuRequest, requests.cpu.unwrap_or(0));
-    sheet.set(row, Metric::MemoryRequest, requests.memory.unwrap_or(0));
-    sheet.set(row, Metric::EphemeralStorageRequest, requests.ephemeral_storage.unwrap_or(0));
-    sheet.set(row, Metric::CpuLimit, limits.cpu.unwrap_or(0));
-    sheet.set(row, Metric::MemoryLimit, limits.memory.unwrap_or(0));
-    sheet.set(row, Metric::EphemeralStorageLimit, limits.ephemeral_storage.unwrap_or(0));
+    sheet.set(row, Metric::CpuRequest, requests.cpu.get().unwrap_or(0));
+    sheet.set(row, Metric::MemoryRequest, requests.memory.get().unwrap_or(0));
+    sheet.set(row, Metric::EphemeralStorageRequest, requests.ephemeral_storage.get().unwrap_or(0));
+    sheet.set(row, Metric::CpuLimit, limits.cpu.get().unwrap_or(0));
+    sheet.set(row, Metric::MemoryLimit, limits.memory.get().unwrap_or(0));
+    sheet.set(row, Metric::EphemeralStorageLimit, limits.ephemeral_storage.get().unwrap_or(0));
 }
 
 /// Requests, limits and restarts into containers; sums of containers into pods; sums of pods by namespace.
@@ -83,7 +83,7 @@ fn namespaces_of(sheet: &Sheet, pods: &[PodSums<'_>]) -> NamespaceSums {
 /// What the inventory knows of a container.
 fn set_facts(sheet: &mut Sheet, row: Row, facts: &ContainerFacts, tally: &mut Tally) {
     set_resources(sheet, row, &facts.requests, &facts.limits);
-    if let Some(restarts) = facts.restarts {
+    if let Some(restarts) = facts.restarts.get() {
         sheet.set(row, Metric::RestartCount, restarts);
     }
     for (resource, amount) in &facts.other_requests {
@@ -212,10 +212,10 @@ pub(super) fn set_node(sheet: &mut Sheet, inventory: &NodeInventory) {
     for ((capacity, allocatable), (used, requested), [m_capacity, m_allocatable, utilization, reservation]) in
         resources
     {
-        if let Some(capacity) = capacity {
+        if let Some(capacity) = capacity.get() {
             sheet.set(row, m_capacity, capacity);
         }
-        let Some(allocatable) = allocatable else { continue };
+        let Some(allocatable) = allocatable.get() else { continue };
         sheet.set(row, m_allocatable, allocatable);
         for (part, share) in [(used, utilization), (requested, reservation)] {
             let part = sheet.get(row, part).filter(|_| allocatable > 0);

@@ -68,7 +68,8 @@ fn node_shows_what_it_has_and_what_share_is_used_and_requested() {
     let report =
         said(&[(Subject::Node, &usage), (Subject::Pod("shop", "a"), &[]), (Subject::Pod("shop", "b"), &[])]);
     let block = assembled(&report, &inventory, window(0), None).block;
-    let amounts = |of: &Resources| [of.cpu, of.memory, of.ephemeral_storage].map(Option::unwrap);
+    let amounts =
+        |of: &Resources| [of.cpu, of.memory, of.ephemeral_storage].map(|amount| amount.get().unwrap());
     for (n, ([capacity, allocatable, utilization, reservation], _, request)) in RESOURCES.iter().enumerate() {
         let requested: u64 = requests.iter().map(|of| amounts(of)[n]).sum();
         let shown = |metric: &Metric| {
