@@ -12,10 +12,11 @@ use super::rice::{self, Numbers};
 use crate::model::inventory::NodeInventory;
 use crate::model::metric::{Metric, MetricKey, RATED, Rated, Unit, to_f64, to_u64};
 use crate::model::time::{Timestamp, Window};
+use bytes::Bytes;
 use std::sync::Arc;
 
 /// A block of the same layout as the one after it.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Past {
     /// The window whose end stamps every point.
     pub window: Window,
@@ -26,8 +27,9 @@ pub struct Past {
     /// What was known of the node and its pods; None for sums.
     pub facts: Option<Arc<NodeInventory>>,
     pub(super) steady: Arc<[u8]>,
-    /// Of each moving column the length in LEB128, then each moving column.
-    pub(super) moving: Box<[u8]>,
+    /// Of each moving column the length in LEB128, then each moving column. Its own, or a part of what [`super::bundle`] has
+    /// put together.
+    pub(super) moving: Bytes,
 }
 
 /// What the newer value of a metric, and other metrics' values, say of its older value.
@@ -132,7 +134,7 @@ impl Past {
             layout: older.layout.clone(),
             facts: older.facts.clone(),
             steady: older.steady.clone(),
-            moving: lengths.into(),
+            moving: lengths.into_boxed_slice().into(),
         })
     }
 

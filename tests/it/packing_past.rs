@@ -33,7 +33,7 @@ fn numbers() -> impl Strategy<Value = Vec<i64>> {
 }
 
 /// Values of the same rows and metrics for some windows: jumps, slow steps, what never moves, and restarts.
-fn history() -> impl Strategy<Value = (usize, Vec<Cells>)> {
+pub fn history() -> impl Strategy<Value = (usize, Vec<Cells>)> {
     (1_usize..40, 1_usize..9).prop_flat_map(|(count, windows)| {
         let step = prop_oneof![
             Just(0_u64),
@@ -71,7 +71,7 @@ fn history() -> impl Strategy<Value = (usize, Vec<Cells>)> {
     })
 }
 
-fn pushed(ring: &mut Ring, count: usize, windows: &[Cells]) -> Vec<Arc<Block>> {
+pub fn pushed(ring: &mut Ring, count: usize, windows: &[Cells]) -> Vec<Arc<Block>> {
     let rows = rows(count);
     let mut blocks: Vec<Arc<Block>> = Vec::new();
     for (at, cells) in windows.iter().enumerate() {
