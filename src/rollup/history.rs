@@ -47,7 +47,7 @@ pub type Points = BTreeMap<Timestamp, Value>;
 /// How a block is kept.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Form {
-    /// As it came: the newest one, and those of which the one after has another layout.
+    /// As it came: the newest one, and those of which the one after has other rows.
     Whole(Arc<Block>),
     /// By what differs from the one after it.
     Past(Arc<Past>),
@@ -248,18 +248,21 @@ impl Ring {
 
     /// Adds the points of a series within `span`. Of two with one stamp the one that came later counts.
     pub fn read(&self, key: &SeriesKey, span: Span, points: &mut Points) {
-        let mut trail: Option<(Trail, MetricKey)> = None;
+        let metric = self.layouts().find_map(|layout| layout.metric_named(&key.metric));
+        let Some(metric) = metric.filter(MetricKey::is_public) else { return };
+        let mut trail: Option<Trail> = None;
         let mut own = Points::new();
         for form in self.forms() {
             let held = match form {
                 Form::Whole(block) => {
-                    trail = begin(block, key);
-                    trail.as_ref().and_then(|(trail, _)| trail.value(block.scraped_at))
+                    let row = block.layout.rows.find(&key.entity, key.labels.as_ref());
+                    trail = row.map(|row| Trail::new(block, row, &metric));
+                    trail.as_ref().and_then(|trail| trail.value(block.scraped_at))
                 }
-                Form::Past(past) => trail.as_mut().and_then(|(trail, _)| trail.back(past)),
+                Form::Past(past) => trail.as_mut().and_then(|trail| trail.back(past)),
             };
             let stamp = form.window().end();
-            if let (Some(held), Some((_, metric)), true) = (held, &trail, span.has(stamp)) {
+            if let (Some(held), true) = (held, span.has(stamp)) {
                 own.entry(stamp).or_insert(metric.form().show(held));
             }
         }
@@ -274,11 +277,4 @@ impl Ring {
             names.extend(public.map(|metric| metric.name().to_owned()));
         }
     }
-}
-
-/// Where the trail of a series begins, going back from a block, and which metric it is of.
-fn begin(block: &Block, key: &SeriesKey) -> Option<(Trail, MetricKey)> {
-    let row = block.layout.rows.find(&key.entity, key.labels.as_ref())?;
-    let metric = block.layout.metric_named(&key.metric).filter(MetricKey::is_public)?;
-    Some((Trail::new(block, row, &metric)?, metric))
 }
