@@ -365,7 +365,7 @@ fn the_settings_file_is_the_defaults() {
 #[test]
 fn the_two_commands_are_there() {
     use std::os::unix::fs::PermissionsExt;
-    assert!(README.contains("\ncargo run --release -- demo\n") && README.contains("\ntests/run\n"));
+    assert!(README.contains("\ncargo run -- demo\n") && README.contains("\ntests/run\n"));
     for script in ["tests/run", ".ci/run"] {
         let mode = std::fs::metadata(path(script)).unwrap().permissions().mode();
         assert_eq!(mode & 0o111, 0o111, "{script} cannot be executed");
