@@ -162,6 +162,18 @@ impl Block {
         self.column_at(at)?.column.get(rank)
     }
 
+    /// The column that stands at a position of another block's layout, which may be this one's.
+    pub(super) fn column_like(
+        &self,
+        layout: &Arc<Layout>,
+        position: usize,
+        key: &MetricKey,
+    ) -> Option<(&RowSet, Column<'_>)> {
+        let same = Arc::ptr_eq(&self.layout, layout);
+        let at = if same { position } else { self.layout.position(key)? };
+        self.column_at(at).map(|Located { present, column }| (present, column))
+    }
+
     /// The column at a position of the layout.
     fn column_at(&self, at: usize) -> Option<Located<'_>> {
         let present: &RowSet = &self.layout.columns.get(at)?.1;

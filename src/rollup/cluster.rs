@@ -2,6 +2,7 @@
 //! question means is left to [`super::query`].
 
 use super::block::{Block, Rows};
+use super::bundle::{PIECE, bundle};
 use super::carried::Carried;
 use super::history::{Form, Ring};
 use super::homes::Homes;
@@ -246,12 +247,17 @@ impl Cluster {
         Batch { cluster: self.name.clone(), window, nodes, sums: block, carried, missing }
     }
 
-    /// Drops what of the sums and of some nodes is past its retention, and forgets nodes that have no point left.
+    /// Drops what of the sums and of some nodes is past its retention, forgets nodes that have no point left, and puts older
+    /// blocks together.
     fn sweep(&mut self, uptime: Duration) {
         self.sums.prune(uptime, self.retention);
         let from = self.swept.take().map_or(Bound::Unbounded, Bound::Excluded);
         let next = self.nodes.range::<Name, _>((from, Bound::Unbounded)).map(|(name, _)| name.clone());
         let some: Vec<Name> = next.take(SWEPT_NODES).collect();
+        if let (Some(first), Some(last)) = (some.first(), some.last()) {
+            let nodes = self.nodes.range_mut::<Name, _>((Bound::Included(first), Bound::Included(last)));
+            bundle(nodes.map(|(_, node)| &mut node.ring), PIECE);
+        }
         let mut pods = 0;
         for name in some {
             if pods >= SWEPT_PODS {

@@ -6,6 +6,7 @@ use super::past::{Past, Trail};
 use crate::model::entity::{Entity, Labels};
 use crate::model::metric::{MetricKey, Value};
 use crate::model::time::{Timestamp, Window};
+use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,7 +47,7 @@ pub type Points = BTreeMap<Timestamp, Value>;
 /// How a block is kept.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Form {
-    /// As it came: the newest one, and those of which the one after has another layout.
+    /// As it came: the newest one, and those of which the one after has other rows.
     Whole(Arc<Block>),
     /// By what differs from the one after it.
     Past(Arc<Past>),
@@ -117,6 +118,33 @@ struct Kept {
     form: Form,
     /// By the monotonic clock, so that a stepped wall clock loses nothing.
     received: Duration,
+    /// Whether its bytes lie together with those of others.
+    bundled: bool,
+}
+
+/// An older block whose bytes lie by themselves.
+#[derive(Debug)]
+pub struct Loose<'r> {
+    past: &'r mut Arc<Past>,
+    bundled: &'r mut bool,
+}
+
+impl Loose<'_> {
+    /// The window whose end stamps every point.
+    pub fn window(&self) -> Window {
+        self.past.window
+    }
+
+    /// Its bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.past.moving
+    }
+
+    /// Puts the same bytes in the place of its own. Whoever is reading it goes on with the old ones.
+    pub fn replace(self, bytes: Bytes) {
+        Arc::make_mut(self.past).moving = bytes;
+        *self.bundled = true;
+    }
 }
 
 /// One node's blocks, or the sums', oldest first.
@@ -146,7 +174,7 @@ impl Ring {
         if self.kept.len() == self.kept.capacity() {
             self.kept.reserve_exact(ROOM);
         }
-        self.kept.push_back(Kept { form: new, received: uptime });
+        self.kept.push_back(Kept { form: new, received: uptime, bundled: false });
     }
 
     /// Takes out the blocks that came more than `retention` before `uptime`, and tells what was in them.
@@ -160,6 +188,16 @@ impl Ring {
             dropped.push(kept.form.layout().clone());
         }
         dropped
+    }
+
+    /// The older blocks whose bytes lie by themselves, newest first, up to the first one whose do not: all rings are looked
+    /// at every second, and most of what they hold is not in the processor's cache.
+    pub fn loose(&mut self) -> impl Iterator<Item = Loose<'_>> {
+        let newest = self.kept.iter_mut().rev().take_while(|kept| !kept.bundled);
+        newest.filter_map(|Kept { form, bundled, .. }| match form {
+            Form::Whole(_) => None,
+            Form::Past(past) => Some(Loose { past, bundled }),
+        })
     }
 
     /// The block that came last.
@@ -210,18 +248,21 @@ impl Ring {
 
     /// Adds the points of a series within `span`. Of two with one stamp the one that came later counts.
     pub fn read(&self, key: &SeriesKey, span: Span, points: &mut Points) {
-        let mut trail: Option<(Trail, MetricKey)> = None;
+        let metric = self.layouts().find_map(|layout| layout.metric_named(&key.metric));
+        let Some(metric) = metric.filter(MetricKey::is_public) else { return };
+        let mut trail: Option<Trail> = None;
         let mut own = Points::new();
         for form in self.forms() {
             let held = match form {
                 Form::Whole(block) => {
-                    trail = begin(block, key);
-                    trail.as_ref().and_then(|(trail, _)| trail.value(block.scraped_at))
+                    let row = block.layout.rows.find(&key.entity, key.labels.as_ref());
+                    trail = row.map(|row| Trail::new(block, row, &metric));
+                    trail.as_ref().and_then(|trail| trail.value(block.scraped_at))
                 }
-                Form::Past(past) => trail.as_mut().and_then(|(trail, _)| trail.back(past)),
+                Form::Past(past) => trail.as_mut().and_then(|trail| trail.back(past)),
             };
             let stamp = form.window().end();
-            if let (Some(held), Some((_, metric)), true) = (held, &trail, span.has(stamp)) {
+            if let (Some(held), true) = (held, span.has(stamp)) {
                 own.entry(stamp).or_insert(metric.form().show(held));
             }
         }
@@ -236,11 +277,4 @@ impl Ring {
             names.extend(public.map(|metric| metric.name().to_owned()));
         }
     }
-}
-
-/// Where the trail of a series begins, going back from a block, and which metric it is of.
-fn begin(block: &Block, key: &SeriesKey) -> Option<(Trail, MetricKey)> {
-    let row = block.layout.rows.find(&key.entity, key.labels.as_ref())?;
-    let metric = block.layout.metric_named(&key.metric).filter(MetricKey::is_public)?;
-    Some((Trail::new(block, row, &metric)?, metric))
 }

@@ -2,6 +2,7 @@
 //! no actor: whoever calls says what time it is.
 
 pub mod block;
+pub mod bundle;
 mod carried;
 mod cells;
 mod chosen;

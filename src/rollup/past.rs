@@ -12,10 +12,11 @@ use super::rice::{self, Numbers};
 use crate::model::inventory::NodeInventory;
 use crate::model::metric::{Metric, MetricKey, RATED, Rated, Unit, to_f64, to_u64};
 use crate::model::time::{Timestamp, Window};
+use bytes::Bytes;
 use std::sync::Arc;
 
-/// A block of the same layout as the one after it.
-#[derive(Debug, PartialEq)]
+/// A block of the same rows as the one after it.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Past {
     /// The window whose end stamps every point.
     pub window: Window,
@@ -26,8 +27,9 @@ pub struct Past {
     /// What was known of the node and its pods; None for sums.
     pub facts: Option<Arc<NodeInventory>>,
     pub(super) steady: Arc<[u8]>,
-    /// Of each moving column the length in LEB128, then each moving column.
-    pub(super) moving: Box<[u8]>,
+    /// Of each moving column the length in LEB128, then each moving column. Its own, or a part of what [`super::bundle`] has
+    /// put together.
+    pub(super) moving: Bytes,
 }
 
 /// What the newer value of a metric, and other metrics' values, say of its older value.
@@ -101,18 +103,35 @@ fn opened(block: &Block) -> Opened<'_> {
     Opened::of(block, |metric| is_asked_for(&MetricKey::Known(metric)).is_some())
 }
 
+/// What the newer block holds where the older one has the values of one of its columns: 0 where it has none.
+fn newer_values(newer: &Block, layout: &Arc<Layout>, position: usize, values: &mut Vec<u64>) {
+    values.clear();
+    let Some((key, rows)) = layout.columns.get(position) else { return };
+    match newer.column_like(layout, position, key) {
+        Some((present, column)) if present == &**rows => values.extend(column.iter()),
+        Some((present, column)) => {
+            let mut held = present.iter().zip(column.iter()).peekable();
+            values.extend(rows.iter().map(|row| {
+                while held.next_if(|(before, _)| *before < row).is_some() {}
+                held.next_if(|(same, _)| *same == row).map_or(0, |(_, value)| value)
+            }));
+        }
+        None => values.resize(rows.len(), 0),
+    }
+}
+
 impl Past {
-    /// `older` told by what differs from `newer`. None where they are not of one layout.
+    /// `older` told by what differs from `newer`. None where they are not of the same rows.
     pub fn of(older: &Block, newer: &Block) -> Option<Self> {
-        if !Arc::ptr_eq(&older.layout, &newer.layout) {
+        if !Arc::ptr_eq(&older.layout.rows, &newer.layout.rows) {
             return None;
         }
         let (before, after) = (opened(older), opened(newer));
         let (mut lengths, mut columns) = (Vec::new(), Vec::new());
-        let mut differences: Vec<i64> = Vec::new();
-        let pairs = older.columns().zip(newer.columns()).skip(older.layout.steady);
-        for ((key, present, old), (_, _, new)) in pairs {
-            let plain = old.iter().zip(new.iter()).map(|(old, new)| old.wrapping_sub(new).cast_signed());
+        let (mut new, mut differences) = (Vec::new(), Vec::<i64>::new());
+        for (position, (key, present, old)) in older.columns().enumerate().skip(older.layout.steady) {
+            newer_values(newer, &older.layout, position, &mut new);
+            let plain = old.iter().zip(&new).map(|(old, new)| old.wrapping_sub(*new).cast_signed());
             differences.clear();
             match tie(key) {
                 Tie::Same => differences.extend(plain),
@@ -132,7 +151,7 @@ impl Past {
             layout: older.layout.clone(),
             facts: older.facts.clone(),
             steady: older.steady.clone(),
-            moving: lengths.into(),
+            moving: lengths.into_boxed_slice().into(),
         })
     }
 
@@ -185,7 +204,7 @@ impl Past {
     /// The block, as it was, out of the one after it.
     pub fn open(&self, newer: &Block) -> Block {
         let (mut before, after) = (Opened::none(), opened(newer));
-        let steady = newer.layout.steady;
+        let steady = self.layout.steady;
         let rows = self.layout.rows.len();
         let mut values: Vec<Vec<u64>> = Vec::new();
         let mut rest: &[u8] = &self.steady;
@@ -198,11 +217,14 @@ impl Past {
             }
             values.push(column);
         }
-        for ((key, present, new), numbers) in newer.columns().skip(steady).zip(self.columns()) {
+        let mut new = Vec::new();
+        let moving = self.layout.columns.iter().enumerate().skip(steady);
+        for ((position, (key, present)), numbers) in moving.zip(self.columns()) {
             let Some(mut numbers) = numbers else { break };
+            newer_values(newer, &self.layout, position, &mut new);
             let tie = tie(key);
             let mut column = Vec::with_capacity(present.len());
-            for (row, new) in present.iter().zip(new.iter()) {
+            for (row, new) in present.iter().zip(&new) {
                 let step = tie.step(|metric| after.get(metric, row), |metric| before.get(metric, row));
                 column.push(new.wrapping_add(step.wrapping_add(numbers.read()).cast_unsigned()));
             }
@@ -218,13 +240,17 @@ impl Past {
             values,
         });
         let (rows, facts) = (self.layout.rows.clone(), self.facts.clone());
-        Block::new(self.window, self.scraped_at, rows, columns.collect(), facts, Some(newer))
+        let block = Block::new(self.window, self.scraped_at, rows, columns.collect(), facts, Some(newer));
+        Block { layout: self.layout.clone(), ..block }
     }
 }
 
 /// One row's values of one metric, from a block back through those told by what differs.
 #[derive(Debug)]
 pub struct Trail {
+    row: Row,
+    /// That of the block that was read last.
+    layout: Arc<Layout>,
     /// Those that ties ask for first, the one that is asked for last.
     followed: Vec<Followed>,
     /// Whether start times are followed because uptimes are asked for.
@@ -235,68 +261,77 @@ pub struct Trail {
 struct Followed {
     key: MetricKey,
     tie: Tie,
-    position: usize,
-    rank: usize,
+    /// The column's position and the value's in it; None where the row has none.
+    place: Option<(usize, usize)>,
     /// In the block that was read last, and in the one being read.
-    newer: u64,
-    older: u64,
+    newer: Option<u64>,
+    older: Option<u64>,
 }
 
 impl Trail {
-    /// Begins at a block. None where the row has no value there, and so neither in any block of the same layout.
-    pub fn new(block: &Block, row: Row, metric: &MetricKey) -> Option<Self> {
+    /// Begins at a block, whether or not the row has a value of the metric there.
+    pub fn new(block: &Block, row: Row, metric: &MetricKey) -> Self {
         let uptime = *metric == MetricKey::Known(Metric::Uptime);
         let metric = if uptime { &MetricKey::Known(Metric::StartTime) } else { metric };
-        let mut trail = Self { followed: Vec::new(), uptime };
-        trail.follow(block, row, metric);
-        trail.followed.last().is_some_and(|last| last.key == *metric).then_some(trail)
+        let mut trail = Self { row, layout: block.layout.clone(), followed: Vec::new(), uptime };
+        trail.follow(block, metric);
+        trail
     }
 
-    fn follow(&mut self, block: &Block, row: Row, key: &MetricKey) {
+    fn follow(&mut self, block: &Block, key: &MetricKey) {
         let tie = tie(key);
         match tie {
             Tie::Same => {}
-            Tie::With(other) | Tie::Against(other) => self.follow(block, row, &MetricKey::Known(other)),
+            Tie::With(other) | Tie::Against(other) => self.follow(block, &MetricKey::Known(other)),
             Tie::Rated(rated) => {
                 for other in std::iter::once(rated.rate).chain(instants(rated)) {
-                    self.follow(block, row, &MetricKey::Known(other));
+                    self.follow(block, &MetricKey::Known(other));
                 }
             }
         }
-        let place = block.layout.place(row, key);
-        let Some(((position, rank), newer)) = place.zip(block.value(row, key)) else { return };
-        self.followed.push(Followed { key: key.clone(), tie, position, rank, newer, older: newer });
+        let (place, newer) = (self.layout.place(self.row, key), block.value(self.row, key));
+        self.followed.push(Followed { key: key.clone(), tie, place, newer, older: newer });
     }
 
     /// The value in the block that was read last.
     pub fn value(&self, scraped_at: Timestamp) -> Option<u64> {
-        let held = self.followed.last()?.newer;
+        let held = self.followed.last()?.newer?;
         if self.uptime { uptime(scraped_at, held) } else { Some(held) }
     }
 
     /// Goes on to the block before.
     pub fn back(&mut self, past: &Past) -> Option<u64> {
+        if !Arc::ptr_eq(&self.layout, &past.layout) {
+            self.layout = past.layout.clone();
+            for followed in &mut self.followed {
+                followed.place = self.layout.place(self.row, &followed.key);
+            }
+        }
         for at in 0..self.followed.len() {
             let (before, rest) = self.followed.split_at_mut_checked(at)?;
             let followed = rest.first_mut()?;
-            let find = |metric| before.iter().find(|other| other.key == MetricKey::Known(metric));
-            followed.older = match past.steady(followed.position) {
-                Some(column) => column.get(followed.rank)?,
-                None => {
-                    let mut numbers = past.column(followed.position)?;
-                    for _ in 0..followed.rank {
-                        numbers.read();
-                    }
-                    let newer = |metric| find(metric).map(|other| other.newer);
-                    let older = |metric| find(metric).map(|other| other.older);
-                    let step = followed.tie.step(newer, older).wrapping_add(numbers.read());
-                    followed.newer.wrapping_add(step.cast_unsigned())
-                }
-            };
+            followed.older = followed.place.and_then(|place| followed.read(place, past, before));
         }
         for followed in &mut self.followed {
             followed.newer = followed.older;
         }
         self.value(past.scraped_at)
+    }
+}
+
+impl Followed {
+    fn read(&self, (position, rank): (usize, usize), past: &Past, before: &[Followed]) -> Option<u64> {
+        if let Some(column) = past.steady(position) {
+            return column.get(rank);
+        }
+        let mut numbers = past.column(position)?;
+        for _ in 0..rank {
+            numbers.read();
+        }
+        let find = |metric| before.iter().find(|other| other.key == MetricKey::Known(metric));
+        let newer = |metric| find(metric)?.newer;
+        let older = |metric| find(metric)?.older;
+        let step = self.tie.step(newer, older).wrapping_add(numbers.read());
+        Some(self.newer.unwrap_or(0).wrapping_add(step.cast_unsigned()))
     }
 }

@@ -54,6 +54,7 @@ mod openapi;
 mod original;
 mod packing;
 mod packing_blocks;
+mod packing_bundle;
 mod packing_past;
 mod page;
 mod past;

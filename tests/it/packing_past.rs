@@ -32,8 +32,9 @@ fn numbers() -> impl Strategy<Value = Vec<i64>> {
     ]
 }
 
-/// Values of the same rows and metrics for some windows: jumps, slow steps, what never moves, and restarts.
-fn history() -> impl Strategy<Value = (usize, Vec<Cells>)> {
+/// Values of the same rows for some windows: jumps, slow steps, what never moves, and restarts; most metrics of a row are
+/// there in every window, some come and go.
+pub fn history() -> impl Strategy<Value = (usize, Vec<Cells>)> {
     (1_usize..40, 1_usize..9).prop_flat_map(|(count, windows)| {
         let step = prop_oneof![
             Just(0_u64),
@@ -44,6 +45,8 @@ fn history() -> impl Strategy<Value = (usize, Vec<Cells>)> {
         ];
         let series = (any::<u64>(), prop::collection::vec(step, windows));
         let start = prop_oneof![1 => Just(true), 3 => Just(false)];
+        let there =
+            prop_oneof![3 => Just(u16::MAX), 1 => any::<u16>(), 1 => (0..9_u32).prop_map(|n| u16::MAX << n)];
         let tied = prop::sample::select(vec![
             Metric::CpuTime,
             Metric::CpuUsage,
@@ -57,21 +60,22 @@ fn history() -> impl Strategy<Value = (usize, Vec<Cells>)> {
             Metric::MemoryRss,
         ]);
         let metric = prop_oneof![metrics(), tied.prop_map(MetricKey::Known)];
-        let all = prop::collection::btree_map((0..count, metric), (start, series), 0..150);
+        let all = prop::collection::btree_map((0..count, metric), (start, there, series), 0..150);
         (Just(count), Just(windows), all).prop_map(|(count, windows, all)| {
             let of = |at: usize| {
-                let value = |(small, (base, steps)): &(bool, (u64, Vec<u64>))| {
+                let value = |(small, _, (base, steps)): &(bool, u16, (u64, Vec<u64>))| {
                     let base = if *small { base % 1_000 } else { *base };
                     steps[..=at].iter().fold(base, |value, step| value.wrapping_add(*step))
                 };
-                all.iter().map(|(key, series)| (key.clone(), value(series))).collect()
+                let there = all.iter().filter(|(_, (_, there, _))| there >> at & 1 == 1);
+                there.map(|(key, series)| (key.clone(), value(series))).collect()
             };
             (count, (0..windows).map(of).collect())
         })
     })
 }
 
-fn pushed(ring: &mut Ring, count: usize, windows: &[Cells]) -> Vec<Arc<Block>> {
+pub fn pushed(ring: &mut Ring, count: usize, windows: &[Cells]) -> Vec<Arc<Block>> {
     let rows = rows(count);
     let mut blocks: Vec<Arc<Block>> = Vec::new();
     for (at, cells) in windows.iter().enumerate() {
@@ -117,7 +121,7 @@ proptest! {
             let found = ring.of_window(block.window);
             prop_assert_eq!(found.as_deref(), Some(&**block));
         }
-        let metrics: BTreeSet<&MetricKey> = windows[0].keys().map(|(_, metric)| metric).collect();
+        let metrics: BTreeSet<&MetricKey> = windows.iter().flat_map(Cells::keys).map(|(_, metric)| metric).collect();
         let uptime = MetricKey::Known(Metric::Uptime);
         for (entity, labels) in rows(count).iter() {
             for metric in metrics.iter().copied().chain([&uptime]).filter(|metric| metric.is_public()) {
@@ -149,7 +153,7 @@ proptest! {
         let dropped = ring.prune(last, Duration::from_secs(30 * retention));
         let (blocks, points, bytes) = ring.size();
         prop_assert_eq!(blocks + dropped.len(), windows.len());
-        prop_assert_eq!(points, blocks * windows[0].len());
+        prop_assert_eq!(points, windows.iter().skip(dropped.len()).map(Cells::len).sum::<usize>());
         let all: Vec<Arc<Block>> = ring.blocks().collect();
         prop_assert_eq!(all.len(), blocks);
         let rest = ring.prune(last * 100, Duration::ZERO);
@@ -159,14 +163,18 @@ proptest! {
 }
 
 #[test]
-fn newest_is_whole_and_so_is_the_last_of_a_layout() {
+fn newest_is_whole_and_so_is_the_last_of_some_rows() {
     let of = |metrics: &[Metric]| -> Cells {
         metrics.iter().map(|metric| ((0, MetricKey::Known(*metric)), 7)).collect()
     };
     let two = of(&[Metric::MemoryUsage, Metric::MemoryRss]);
-    let windows = [two.clone(), two.clone(), of(&[Metric::MemoryUsage]), two.clone(), two];
     let mut ring = Ring::default();
-    pushed(&mut ring, 1, &windows);
+    let first = pushed(&mut ring, 1, &[two.clone(), of(&[Metric::MemoryUsage]), two.clone()]);
+    let others = pushed(&mut ring, 2, &[two.clone(), two]);
     let whole: Vec<bool> = ring.forms().map(|form| matches!(form, Form::Whole(_))).collect();
-    assert_eq!(whole, [true, false, true, true, false], "newest first");
+    assert_eq!(whole, [true, false, true, false, false], "newest first");
+    let opened: Vec<Arc<Block>> = ring.blocks().collect();
+    assert_eq!(opened, first.into_iter().chain(others).rev().collect::<Vec<_>>());
+    let layouts: Vec<_> = ring.layouts().map(|layout| layout.columns().count()).collect();
+    assert_eq!(layouts, [2, 2, 1, 2], "each block has its own columns");
 }
