@@ -127,6 +127,20 @@ impl Labels {
         Self(sets.share(&pairs.collect()))
     }
 
+    /// Whether it is the very same set, not only an equal one.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Has the pools know the set and its names, so that what is shared by them later is shared with this.
+    pub fn lend(&self, names: &mut Pool<str>, sets: &mut Pool<[Pair]>) {
+        for (label, value) in self.0.iter() {
+            names.share(label);
+            names.share(value);
+        }
+        sets.share(&self.0);
+    }
+
     /// The value of a label.
     pub fn get(&self, label: &str) -> Option<&str> {
         let at = self.0.binary_search_by(|(key, _)| (**key).cmp(label)).ok()?;

@@ -1,6 +1,7 @@
 //! What the API server says there is: nodes, pods and namespaces as small flat records, and which of them changed.
 //! Watching is left to `client`, acting on changes to `actors`.
 
+use super::amount::Amount;
 use super::entity::{Labels, Name};
 use super::pods::{Pods, Shared};
 pub use super::table::{Change, Record, Table};
@@ -16,11 +17,11 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Resources {
     /// Millicores.
-    pub cpu: Option<u64>,
+    pub cpu: Amount,
     /// Bytes.
-    pub memory: Option<u64>,
+    pub memory: Amount,
     /// Bytes.
-    pub ephemeral_storage: Option<u64>,
+    pub ephemeral_storage: Amount,
 }
 
 /// A node.
@@ -60,7 +61,7 @@ pub struct ContainerFacts {
     /// Requests for resources that the model does not know by name, in whole units: `nvidia.com/gpu`.
     pub other_requests: Box<[(Name, u64)]>,
     /// How often it was restarted; None before it was started once.
-    pub restarts: Option<u64>,
+    pub restarts: Amount,
 }
 
 /// A pod.

@@ -1,6 +1,7 @@
 //! Values: what is known of whom. No IO, no clock, no wire format, no actor.
 
 pub mod address;
+pub mod amount;
 pub mod entity;
 pub mod inventory;
 pub mod label_copier;

@@ -1,44 +1,64 @@
 //! Instants and windows: the only two notions of time that the model knows. Asking the time is left to `clock`.
 
 use std::fmt;
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 /// Nanoseconds in a second.
 pub const NANOS_PER_SECOND: i64 = 1_000_000_000;
 
-/// An instant: nanoseconds since the Unix epoch, UTC. Reaches from 1677 to 2262.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Timestamp(i64);
+/// An instant: nanoseconds since the Unix epoch, UTC. Reaches from 1677 to 2262; None of one takes no memory of its own.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(NonZeroU64);
+
+/// What 1970 is held as: the middle, so that the order is that of the numbers held.
+const EPOCH: u64 = 1 << 63;
 
 impl Timestamp {
-    /// The instant `nanos` nanoseconds after the Unix epoch.
+    /// The instant `nanos` nanoseconds after the Unix epoch; `i64::MIN` is taken as the one after.
     pub const fn from_nanos(nanos: i64) -> Self {
-        Self(nanos)
+        match NonZeroU64::new(nanos.cast_unsigned() ^ EPOCH) {
+            Some(held) => Self(held),
+            None => Self(NonZeroU64::MIN),
+        }
     }
 
     /// The instant `seconds` after the Unix epoch; beyond the range of the type it is its end.
     pub const fn from_seconds(seconds: i64) -> Self {
-        Self(seconds.saturating_mul(NANOS_PER_SECOND))
+        Self::from_nanos(seconds.saturating_mul(NANOS_PER_SECOND))
     }
 
     /// Nanoseconds since the Unix epoch.
     pub const fn nanos(self) -> i64 {
-        self.0
+        (self.0.get() ^ EPOCH).cast_signed()
     }
 
     /// Whole seconds since the Unix epoch, rounded down.
     pub const fn seconds(self) -> i64 {
-        self.0.div_euclid(NANOS_PER_SECOND)
+        self.nanos().div_euclid(NANOS_PER_SECOND)
     }
 
     /// Nanoseconds from `earlier` to `self`; negative when `self` is the earlier one.
     pub const fn since(self, earlier: Timestamp) -> i64 {
-        self.0.saturating_sub(earlier.0)
+        self.nanos().saturating_sub(earlier.nanos())
     }
 
     /// The instant `by` later.
     pub fn after(self, by: Duration) -> Self {
-        Self(self.0.saturating_add(i64::try_from(by.as_nanos()).unwrap_or(i64::MAX)))
+        Self::from_nanos(self.nanos().saturating_add(i64::try_from(by.as_nanos()).unwrap_or(i64::MAX)))
+    }
+}
+
+impl Default for Timestamp {
+    /// The Unix epoch.
+    fn default() -> Self {
+        Self::from_nanos(0)
+    }
+}
+
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Timestamp").field(&self.nanos()).finish()
     }
 }
 

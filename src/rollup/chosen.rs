@@ -3,7 +3,7 @@
 
 use super::block::{Row, Rows};
 use super::node::{Answer, MAX_ROWS, Tally};
-use crate::model::entity::{Entity, Labels, Name};
+use crate::model::entity::{Entity, Labels, Name, Pair};
 use crate::model::inventory::NodeInventory;
 use crate::model::metric::Metric;
 use crate::model::pool::Pool;
@@ -88,11 +88,11 @@ pub(super) fn table(chosen: &[Chosen<'_>], answer: &Answer<'_>) -> (Arc<Rows>, V
     let before = answer.previous.map(|previous| &previous.layout.rows);
     let kept = before.and_then(|rows| Some((rows.clone(), places(rows, chosen, answer)?)));
     let (rows, places) = kept.unwrap_or_else(|| {
-        let mut namer = Namer { inventory: answer.inventory, last: None };
-        let (mut names, mut sets) = (Pool::default(), Pool::default());
-        let mut labels = |part: Part<'_>| Some(part.labels()?.shared(&mut names, &mut sets));
+        let before = before.map(|rows| &**rows);
+        let mut namer = Namer { inventory: answer.inventory, before, strangers: Map::default() };
+        let mut labeller = Labeller::with(before);
         let keys: Vec<(Entity, Option<Labels>)> =
-            chosen.iter().map(|each| (namer.entity(each.subject), labels(each.part))).collect();
+            chosen.iter().map(|each| (namer.entity(each.subject), labeller.labels(each.part))).collect();
         let rows = Rows::new(keys.iter().map(|(entity, labels)| (entity, labels.as_ref())));
         let place = |(entity, labels): &(Entity, Option<Labels>)| rows.find(entity, labels.as_ref());
         let places = keys.iter().map(place).collect();
@@ -137,18 +137,45 @@ fn places(rows: &Rows, chosen: &[Chosen<'_>], answer: &Answer<'_>) -> Option<Vec
     (distinct == rows.len()).then_some(places)
 }
 
-/// Makes entities with the inventory's own names where it knows them, so that they are shared.
-struct Namer<'a> {
-    inventory: &'a NodeInventory,
-    last: Option<(Name, Name)>,
+/// Makes labels, those of each part once, and shares with the table before what is in that.
+#[derive(Default)]
+struct Labeller<'a> {
+    names: Pool<str>,
+    sets: Pool<[Pair]>,
+    made: Map<Part<'a>, Option<Labels>>,
 }
 
-impl Namer<'_> {
-    fn entity(&mut self, subject: Subject<'_>) -> Entity {
+impl<'a> Labeller<'a> {
+    fn with(before: Option<&Rows>) -> Self {
+        let mut labeller = Self::default();
+        for labels in before.iter().flat_map(|rows| &rows.labels) {
+            labels.lend(&mut labeller.names, &mut labeller.sets);
+        }
+        labeller
+    }
+
+    fn labels(&mut self, part: Part<'a>) -> Option<Labels> {
+        let (names, sets) = (&mut self.names, &mut self.sets);
+        self.made.entry(part).or_insert_with(|| Some(part.labels()?.shared(names, sets))).clone()
+    }
+}
+
+/// Makes entities with the inventory's own names where it knows them, else with those of the table before, so that they
+/// are shared.
+struct Namer<'a> {
+    inventory: &'a NodeInventory,
+    before: Option<&'a Rows>,
+    strangers: Map<(&'a str, &'a str), (Name, Name)>,
+}
+
+impl<'a> Namer<'a> {
+    fn entity(&mut self, subject: Subject<'a>) -> Entity {
         let node = || self.inventory.node.name.clone();
         match subject {
             Subject::Node => Entity::Node(node()),
-            Subject::Free(container) => Entity::FreeContainer { node: node(), container: container.into() },
+            Subject::Free(name) => {
+                Entity::FreeContainer { node: node(), container: self.container(subject, name) }
+            }
             Subject::Pod(namespace, name) => {
                 let (namespace, pod) = self.pod(namespace, name);
                 Entity::Pod { namespace, pod }
@@ -156,25 +183,43 @@ impl Namer<'_> {
             Subject::Container(namespace, name, container) => {
                 let known = self.inventory.pod(namespace, name);
                 let known = known.and_then(|pod| pod.containers.iter().find(|c| *c.name == *container));
-                let container = known.map_or_else(|| container.into(), |facts| facts.name.clone());
+                let container =
+                    known.map_or_else(|| self.container(subject, container), |facts| facts.name.clone());
                 let (namespace, pod) = self.pod(namespace, name);
                 Entity::PodContainer { namespace, pod, container }
             }
         }
     }
 
-    /// Pods that the inventory does not know share the names of the row before.
-    fn pod(&mut self, namespace: &str, name: &str) -> (Name, Name) {
+    /// The subject in the table before.
+    fn held(&self, subject: Subject<'_>) -> Option<&'a Entity> {
+        let entity = subject.of_node(&self.inventory.node.name);
+        self.before.and_then(|rows| rows.entities.get(rows.position(entity, 0)?))
+    }
+
+    /// The name of a container that the inventory does not know.
+    fn container(&self, subject: Subject<'_>, name: &str) -> Name {
+        match self.held(subject) {
+            Some(Entity::FreeContainer { container, .. } | Entity::PodContainer { container, .. }) => {
+                container.clone()
+            }
+            _ => name.into(),
+        }
+    }
+
+    /// Pods that the inventory does not know have the names of the table before, or have new ones made once.
+    fn pod(&mut self, namespace: &'a str, name: &'a str) -> (Name, Name) {
         if let Some(facts) = self.inventory.pod(namespace, name) {
             return (facts.namespace.clone(), facts.name.clone());
         }
-        match &self.last {
-            Some((last, pod)) if **last == *namespace && **pod == *name => (last.clone(), pod.clone()),
-            _ => {
-                let pod = (Name::from(namespace), Name::from(name));
-                self.last = Some(pod.clone());
-                pod
-            }
+        if let Some(made) = self.strangers.get(&(namespace, name)) {
+            return made.clone();
         }
+        let names = match self.held(Subject::Pod(namespace, name)) {
+            Some(Entity::Pod { namespace, pod }) => (namespace.clone(), pod.clone()),
+            _ => (namespace.into(), name.into()),
+        };
+        self.strangers.insert((namespace, name), names.clone());
+        names
     }
 }

@@ -1,20 +1,19 @@
 //! Which nodes every pod has points on: the index by which pods are found and listed. Whether a point is recent enough to
 //! be listed is left to the cluster.
 
+use crate::model::Map;
 use crate::model::entity::Name;
+use crate::model::inventory::PodName;
 use std::collections::BTreeMap;
-
-/// The nodes of one pod: nearly always one, which takes no memory of its own.
-#[derive(Debug)]
-struct Home {
-    node: Name,
-    others: Vec<Name>,
-}
+use std::sync::Arc;
 
 /// Pods by namespace and name.
 #[derive(Debug, Default)]
 pub(super) struct Homes {
-    pods: BTreeMap<Name, BTreeMap<Name, Home>>,
+    /// The first node of each.
+    pods: BTreeMap<Name, BTreeMap<Name, Name>>,
+    /// The further nodes of the few pods that have several.
+    others: Map<PodName, Vec<Name>>,
     count: usize,
 }
 
@@ -25,30 +24,46 @@ impl Homes {
             Some(pods) => pods,
             None => self.pods.entry(namespace.clone()).or_default(),
         };
-        let Some(home) = of_namespace.get_mut(pod) else {
+        let Some((name, home)) = of_namespace.get_key_value(pod) else {
             self.count += 1;
-            of_namespace.insert(pod.clone(), Home { node: node.clone(), others: Vec::new() });
+            of_namespace.insert(pod.clone(), node.clone());
             return;
         };
-        if home.node != *node && !home.others.contains(node) {
-            home.others.push(node.clone());
+        if home != node {
+            let key = PodName { namespace: namespace.clone(), name: pod.clone() };
+            let others = self.others.entry(key).or_default();
+            if !others.contains(node) {
+                others.push(node.clone());
+            }
+        }
+        // Whoever else holds the pod's name holds the newest: an older one would be there for this alone.
+        if !Arc::ptr_eq(name, pod)
+            && let Some(home) = of_namespace.remove(pod)
+        {
+            of_namespace.insert(pod.clone(), home);
         }
     }
 
     /// Takes in that a pod has no point on a node any more.
     pub fn forget(&mut self, namespace: &Name, pod: &Name, node: &Name) {
         let Some(of_namespace) = self.pods.get_mut(namespace) else { return };
-        if let Some(home) = of_namespace.get_mut(pod) {
-            home.others.retain(|other| other != node);
-            if home.node == *node {
-                match home.others.pop() {
-                    Some(other) => home.node = other,
-                    None => {
-                        of_namespace.remove(pod);
-                        self.count -= 1;
-                    }
-                }
+        let Some(home) = of_namespace.get_mut(pod) else { return };
+        let key = (&**namespace, &**pod);
+        let mut next = None;
+        if let Some(others) = self.others.get_mut(&key) {
+            others.retain(|other| other != node);
+            if home == node {
+                next = others.pop();
             }
+            if others.is_empty() {
+                self.others.remove(&key);
+            }
+        }
+        if let Some(next) = next {
+            *home = next;
+        } else if home == node {
+            of_namespace.remove(pod);
+            self.count -= 1;
         }
         if of_namespace.is_empty() {
             self.pods.remove(namespace);
@@ -58,13 +73,18 @@ impl Homes {
     /// The nodes on which a pod has points.
     pub fn of<'h>(&'h self, namespace: &str, pod: &str) -> impl Iterator<Item = &'h Name> + use<'h> {
         let home = self.pods.get(namespace).and_then(|pods| pods.get(pod));
-        home.into_iter().flat_map(|home| std::iter::once(&home.node).chain(&home.others))
+        home.into_iter().chain(self.others_of(namespace, pod))
     }
 
     /// The nodes of every pod of a namespace, each as often as it has one.
     pub fn of_all<'h>(&'h self, namespace: &str) -> impl Iterator<Item = &'h Name> + use<'h> {
-        let homes = self.pods.get(namespace).into_iter().flat_map(BTreeMap::values);
-        homes.flat_map(|home| std::iter::once(&home.node).chain(&home.others))
+        let of_namespace = self.pods.get_key_value(namespace).into_iter();
+        let pods = of_namespace.flat_map(|(namespace, pods)| pods.iter().map(move |pod| (namespace, pod)));
+        pods.flat_map(|(namespace, (pod, home))| std::iter::once(home).chain(self.others_of(namespace, pod)))
+    }
+
+    fn others_of<'h>(&'h self, namespace: &str, pod: &str) -> impl Iterator<Item = &'h Name> + use<'h> {
+        self.others.get(&(namespace, pod)).into_iter().flatten()
     }
 
     /// Every namespace that has a pod.

@@ -25,7 +25,8 @@ pub struct Known {
 struct Last {
     inventory: Arc<NodeInventory>,
     rows: Arc<Rows>,
-    places: Box<[(Mark, u32)]>,
+    marks: Box<[Mark]>,
+    places: Box<[u16]>,
     /// Of those rows and that inventory.
     kin: Arc<Kin>,
 }
@@ -42,26 +43,26 @@ impl Known {
     ) -> Option<Placed> {
         let last = self.last.as_ref()?;
         let same = Arc::ptr_eq(&last.inventory, inventory) && Arc::ptr_eq(&last.rows, before?);
-        if !same || report.rows().len() != last.places.len() {
+        if !same || report.rows().len() != last.marks.len() {
             return None;
         }
         let mut elsewhere = Map::<Mark, usize>::default();
-        let mut taken = vec![false; last.places.len()];
+        let mut taken = vec![false; last.marks.len()];
         let mut found = Vec::with_capacity(taken.len());
         for (told, row) in report.rows().iter().enumerate() {
             let mark = self.mark(row);
-            let at = if last.places.get(told).is_some_and(|(other, _)| *other == mark) {
+            let at = if last.marks.get(told) == Some(&mark) {
                 told
             } else {
                 if elsewhere.is_empty() {
-                    elsewhere = last.places.iter().enumerate().map(|(at, (mark, _))| (*mark, at)).collect();
+                    elsewhere = last.marks.iter().enumerate().map(|(at, mark)| (*mark, at)).collect();
                 }
                 *elsewhere.get(&mark)?
             };
             if std::mem::replace(taken.get_mut(at)?, true) {
                 return None;
             }
-            found.push(usize::try_from(last.places.get(at)?.1).ok());
+            found.push(last.places.get(at).map(|place| usize::from(*place)));
         }
         Some(Placed { row_of: found, kin: last.kin.clone() })
     }
@@ -75,20 +76,22 @@ impl Known {
             + made.tally.unknown_rows
             + made.tally.superseded_rows
             + made.tally.rows_over_limit;
-        let places = answer.report.rows().iter().zip(row_of);
-        let known = places.map_while(|(told, row)| Some((self.mark(told), u32::try_from((*row)?).ok()?)));
+        // A table too long for its places to be told in 16 bits is looked through anew each time.
+        let known = row_of.iter().map_while(|row| u16::try_from((*row)?).ok());
         // Of the right size from the start: an allocator may leave what shrinks as large as it was.
         let mut places = Vec::with_capacity(row_of.len());
         places.extend(known);
         if left_out != 0 || places.len() != row_of.len() {
             return;
         }
-        let mut rows: Vec<u32> = places.iter().map(|(_, row)| *row).collect();
-        rows.sort_unstable();
-        rows.dedup();
-        if rows.len() == places.len() {
+        let mut distinct = places.clone();
+        distinct.sort_unstable();
+        distinct.dedup();
+        if distinct.len() == places.len() {
+            let marks = answer.report.rows().iter().map(|told| self.mark(told)).collect();
             let (inventory, rows) = (answer.inventory.clone(), made.block.layout.rows.clone());
-            self.last = Some(Last { inventory, rows, places: places.into(), kin: kin.clone() });
+            let (places, kin) = (places.into(), kin.clone());
+            self.last = Some(Last { inventory, rows, marks, places, kin });
         }
     }
 

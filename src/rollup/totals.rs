@@ -95,13 +95,13 @@ fn set_facts(sheet: &mut Sheet, known: &[(Row, &ContainerFacts)], tally: &mut Ta
     type Told = fn(&ContainerFacts) -> Option<u64>;
     // Heapster wrote 0 where nothing is requested (`processors/pod_based_enricher.go`).
     let told: [(Metric, Told); 7] = [
-        (M::CpuRequest, |facts| Some(facts.requests.cpu.unwrap_or(0))),
-        (M::MemoryRequest, |facts| Some(facts.requests.memory.unwrap_or(0))),
-        (M::EphemeralStorageRequest, |facts| Some(facts.requests.ephemeral_storage.unwrap_or(0))),
-        (M::CpuLimit, |facts| Some(facts.limits.cpu.unwrap_or(0))),
-        (M::MemoryLimit, |facts| Some(facts.limits.memory.unwrap_or(0))),
-        (M::EphemeralStorageLimit, |facts| Some(facts.limits.ephemeral_storage.unwrap_or(0))),
-        (M::RestartCount, |facts| facts.restarts),
+        (M::CpuRequest, |facts| Some(facts.requests.cpu.get().unwrap_or(0))),
+        (M::MemoryRequest, |facts| Some(facts.requests.memory.get().unwrap_or(0))),
+        (M::EphemeralStorageRequest, |facts| Some(facts.requests.ephemeral_storage.get().unwrap_or(0))),
+        (M::CpuLimit, |facts| Some(facts.limits.cpu.get().unwrap_or(0))),
+        (M::MemoryLimit, |facts| Some(facts.limits.memory.get().unwrap_or(0))),
+        (M::EphemeralStorageLimit, |facts| Some(facts.limits.ephemeral_storage.get().unwrap_or(0))),
+        (M::RestartCount, |facts| facts.restarts.get()),
     ];
     for (metric, told) in told {
         sheet.fill(metric, known.iter().filter_map(|(row, facts)| Some((*row, told(facts)?))));
@@ -184,10 +184,10 @@ pub(super) fn set_node(sheet: &mut Sheet, kin: &Kin, inventory: &NodeInventory) 
     for ((capacity, allocatable), (used, requested), [m_capacity, m_allocatable, utilization, reservation]) in
         resources
     {
-        if let Some(capacity) = capacity {
+        if let Some(capacity) = capacity.get() {
             sheet.set(row, m_capacity, capacity);
         }
-        let Some(allocatable) = allocatable else { continue };
+        let Some(allocatable) = allocatable.get() else { continue };
         sheet.set(row, m_allocatable, allocatable);
         for (part, share) in [(used, utilization), (requested, reservation)] {
             let part = sheet.get(row, part).filter(|_| allocatable > 0);

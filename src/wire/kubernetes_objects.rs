@@ -270,7 +270,7 @@ impl ApiPod {
                 requests: resources(requests),
                 limits: resources(requirements.and_then(|r| r.limits.get())),
                 other_requests: other_requests(requests),
-                restarts: restarts(name),
+                restarts: restarts(name).into(),
             })
         });
         let node = spec.and_then(|spec| spec.node_name.get()).filter(|node| !node.is_empty());
@@ -318,9 +318,9 @@ fn quantity_of<'m>(map: Option<&'m Map<Loose>>, resource: &str) -> Option<&'m st
 
 fn resources(map: Option<&Map<Loose>>) -> Resources {
     Resources {
-        cpu: quantity_of(map, "cpu").and_then(quantity::millis),
-        memory: quantity_of(map, "memory").and_then(quantity::units),
-        ephemeral_storage: quantity_of(map, "ephemeral-storage").and_then(quantity::units),
+        cpu: quantity_of(map, "cpu").and_then(quantity::millis).into(),
+        memory: quantity_of(map, "memory").and_then(quantity::units).into(),
+        ephemeral_storage: quantity_of(map, "ephemeral-storage").and_then(quantity::units).into(),
     }
 }
 

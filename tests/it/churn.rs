@@ -200,6 +200,19 @@ fn a_retention_after_the_churn_all_is_as_before() {
 }
 
 #[test]
+fn names_that_kubelets_told_first_give_way_to_the_inventorys() {
+    let mut collector = Collector::new();
+    collector.each_pod(|inventory, node, at| inventory.pod(Change::Gone(facts(node, at, 0))));
+    let (mut first, mut later) = (Traces::default(), Traces::default());
+    collector.round(Some(&mut first));
+    collector.each_pod(|inventory, node, at| inventory.pod(Change::Applied(facts(node, at, 0))));
+    (0..=KEPT + 1).for_each(|_| collector.round(Some(&mut later)));
+    assert_eq!((first.names.len(), collector.listed()), (NODES * PODS, NODES * PODS));
+    assert_eq!(alive(&first.names), 0);
+    assert_eq!(alive(&later.names), later.names.len());
+}
+
+#[test]
 fn nodes_that_go_are_forgotten_with_their_pods() {
     let mut collector = Collector::new();
     (0..3).for_each(|_| collector.round(None));

@@ -1,6 +1,7 @@
 //! Hand-made nodes, pods, reports and blocks: what the pure tests are built of.
 
 use heapster::model::Set;
+use heapster::model::amount::Amount;
 use heapster::model::entity::{Entity, Labels, Name};
 use heapster::model::inventory::{ContainerFacts, NodeFacts, NodeInventory, PodFacts, Resources};
 use heapster::model::metric::{Metric, MetricKey};
@@ -48,7 +49,7 @@ pub fn of_namespace(namespace: &str) -> Entity {
 }
 
 pub fn resources(cpu: u64, memory: u64, ephemeral_storage: u64) -> Resources {
-    Resources { cpu: Some(cpu), memory: Some(memory), ephemeral_storage: Some(ephemeral_storage) }
+    Resources { cpu: cpu.into(), memory: memory.into(), ephemeral_storage: ephemeral_storage.into() }
 }
 
 /// A container that requests nothing and was never started.
@@ -59,7 +60,7 @@ pub fn container(name: &str) -> ContainerFacts {
         requests: Resources::default(),
         limits: Resources::default(),
         other_requests: Box::default(),
-        restarts: None,
+        restarts: Amount::default(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Nodes, pods and namespaces of real API servers: every item decodes, and says what its JSON says.
 
 use crate::bodies::{fixtures, recordings};
+use heapster::model::amount::Amount;
 use heapster::model::inventory::{NodeFacts, PodFacts, Unusable};
 use heapster::model::time::Timestamp;
 use heapster::wire::kubernetes_objects::{ApiNamespace, ApiNode, ApiPod};
@@ -85,7 +86,7 @@ fn amounts(map: &Value) -> [Option<u64>; 3] {
 }
 
 fn found(resources: &heapster::model::inventory::Resources) -> [Option<u64>; 3] {
-    [resources.cpu, resources.memory, resources.ephemeral_storage]
+    [resources.cpu, resources.memory, resources.ephemeral_storage].map(Amount::get)
 }
 
 #[test]
@@ -150,7 +151,7 @@ fn pods_say_what_their_json_says() {
             let statuses =
                 list(&item, "/status/containerStatuses").chain(list(&item, "/status/initContainerStatuses"));
             let own = statuses.into_iter().find(|status| status["name"] == of["name"]);
-            assert_eq!(container.restarts, own.and_then(|own| own["restartCount"].as_u64()), "{name}");
+            assert_eq!(container.restarts.get(), own.and_then(|own| own["restartCount"].as_u64()), "{name}");
         }
     }
 }
@@ -254,7 +255,7 @@ fn broken_members_cost_themselves_only() {
         });
         let facts = serde_json::from_value::<ApiPod>(pod).unwrap().facts().unwrap();
         let main = facts.containers.iter().find(|container| &*container.name == "main").unwrap();
-        assert_eq!((facts.node.as_deref(), main.requests.cpu), (Some("n"), Some(1_000)), "{by}");
+        assert_eq!((facts.node.as_deref(), main.requests.cpu.get()), (Some("n"), Some(1_000)), "{by}");
     }
 }
 

@@ -2,11 +2,13 @@
 
 use crate::bodies::recordings;
 use crate::handmade::{container, inventory as made_inventory, node, pod};
+use heapster::model::amount::Amount;
 use heapster::model::entity::Name;
 use heapster::model::inventory::{
-    Change, Inventory, NamespaceFacts, NodeFacts, PodFacts, PodName, Record, Table,
+    Change, ContainerFacts, Inventory, NamespaceFacts, NodeFacts, PodFacts, PodName, Record, Table,
 };
 use heapster::model::pool::Pool;
+use heapster::model::time::Timestamp;
 use heapster::wire::kubernetes_objects::ApiPod;
 use proptest::prelude::*;
 use serde_json::Value;
@@ -304,4 +306,30 @@ fn what_nobody_has_any_more_is_not_kept_to_be_shared() {
     }
     assert!((8_000..=9_200).contains(&most), "{most} kept of which 8000 are there");
     assert!(Arc::ptr_eq(&there[0], &pool.share(&text(32_000))));
+}
+
+#[test]
+fn amounts_are_there_or_not() {
+    assert_eq!(Amount::default().get(), None);
+    assert_eq!(Amount::from(None), Amount::default());
+    for amount in [0, 1, u64::MAX - 1] {
+        assert_eq!(
+            (Amount::from(amount).get(), Amount::from(Some(amount)).get()),
+            (Some(amount), Some(amount))
+        );
+    }
+    assert_eq!(Amount::from(u64::MAX).get(), Some(u64::MAX - 1), "the one that does not fit is not lost");
+}
+
+/// Of each there are as many as pods or containers in the cluster.
+#[test]
+fn facts_are_small() {
+    assert_eq!(size_of::<Amount>(), size_of::<u64>());
+    assert_eq!(size_of::<Option<Timestamp>>(), size_of::<i64>());
+    let names = |count| count * size_of::<Name>();
+    let other_requests = size_of::<Box<[(Name, u64)]>>();
+    assert_eq!(size_of::<ContainerFacts>(), names(2) + 7 * size_of::<Amount>() + other_requests);
+    assert_eq!(size_of::<PodFacts>(), names(6) + size_of::<Timestamp>() + size_of::<u64>());
+    // An allocator gives 160 for one byte more.
+    assert_eq!(size_of::<PodFacts>() + 2 * size_of::<usize>(), 128);
 }

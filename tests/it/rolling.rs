@@ -217,7 +217,8 @@ fn node_is_named_by_the_inventory_whatever_the_body_claims() {
 #[test]
 fn restarts_are_those_of_the_status_and_sum_up() {
     let facts = [Some(3), Some(4), None].into_iter().zip(["a", "b", "c"]);
-    let facts = facts.map(|(restarts, name)| ContainerFacts { restarts, ..container(name) });
+    let facts =
+        facts.map(|(restarts, name)| ContainerFacts { restarts: Option::into(restarts), ..container(name) });
     let inventory = inventory(node("node-1"), [pod("shop", "web", facts)]);
     let mut made = assembled(&said(&[(POD, &[])]), &inventory, window(0), None);
     let restarts = |entity: Entity| held(&made.block, &entity, Metric::RestartCount);

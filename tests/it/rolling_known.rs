@@ -55,7 +55,7 @@ fn changed_pods(of: &[&str]) -> Arc<NodeInventory> {
             requests: resources(100 + n as u64, 555, 1_000),
             limits: resources(2_000, 3_333, 5_000 * n as u64),
             other_requests: [("example.com/resource".into(), n as u64)].into(),
-            restarts: Some(n as u64),
+            restarts: Some(n as u64).into(),
             ..container("app")
         };
         let more = [container("late"), app, container("aside")].into_iter().skip(n % 2);

@@ -4,10 +4,10 @@ use crate::handmade::{
     T0, assembled, container, grid, held, inventory, node, of_container, of_namespace, of_node, of_pod, pod,
     resources, said, window,
 };
-use heapster::model::entity::Entity;
+use heapster::model::entity::{Entity, Name};
 use heapster::model::inventory::{ContainerFacts, NodeFacts, PodFacts, Resources};
 use heapster::model::metric::{Metric, RATED, Value};
-use heapster::model::report::Subject;
+use heapster::model::report::{Part, Report, Subject};
 use heapster::rollup::node::Tally;
 use heapster::rollup::rate::{NoRate, Sample, rate};
 use std::sync::Arc;
@@ -68,7 +68,8 @@ fn node_shows_what_it_has_and_what_share_is_used_and_requested() {
     let report =
         said(&[(Subject::Node, &usage), (Subject::Pod("shop", "a"), &[]), (Subject::Pod("shop", "b"), &[])]);
     let block = assembled(&report, &inventory, window(0), None).block;
-    let amounts = |of: &Resources| [of.cpu, of.memory, of.ephemeral_storage].map(Option::unwrap);
+    let amounts =
+        |of: &Resources| [of.cpu, of.memory, of.ephemeral_storage].map(|amount| amount.get().unwrap());
     for (n, ([capacity, allocatable, utilization, reservation], _, request)) in RESOURCES.iter().enumerate() {
         let requested: u64 = requests.iter().map(|of| amounts(of)[n]).sum();
         let shown = |metric: &Metric| {
@@ -266,4 +267,51 @@ fn names_are_the_inventorys_as_soon_as_it_has_them() {
     assert!(pods(&second).iter().all(|name| Arc::ptr_eq(name, own)) && pods(&second).len() == 1);
     let third = assembled(&report(Metric::CpuUsage), &known, window(2), Some(&second)).block;
     assert!(Arc::ptr_eq(&second.layout.rows, &third.layout.rows), "and then they stay");
+}
+
+/// Where the names of an entity are.
+fn addresses(entity: &Entity) -> Vec<*const str> {
+    let names: &[&Name] = match entity {
+        Entity::Cluster => &[],
+        Entity::Namespace(name) | Entity::Node(name) => &[name],
+        Entity::FreeContainer { node, container } => &[node, container],
+        Entity::Pod { namespace, pod } => &[namespace, pod],
+        Entity::PodContainer { namespace, pod, container } => &[namespace, pod, container],
+    };
+    names.iter().map(|name| Arc::as_ptr(name)).collect()
+}
+
+#[test]
+fn table_with_another_pod_shares_the_rest_with_the_one_before() {
+    let inventory = inventory(node("node-1"), [pod("shop", "known", [])]);
+    let report = |other| {
+        let mut report = Report::default();
+        for (subject, part) in [
+            (Subject::Node, Part::Whole),
+            (Subject::Node, Part::Interface("eth0")),
+            (Subject::Node, Part::Accelerator("make", "model", "0")),
+            (Subject::Free("kubelet"), Part::Whole),
+            (Subject::Pod("shop", "known"), Part::Whole),
+            (Subject::Pod("shop", "known"), Part::Interface("eth0")),
+            (Subject::Container("shop", "stranger", "main"), Part::Whole),
+            (Subject::Container("shop", "stranger", "main"), Part::Resource("Volume:", "data")),
+            (Subject::Pod("shop", other), Part::Whole),
+            (Subject::Pod("shop", other), Part::Resource("Volume:", other)),
+        ] {
+            report.begin(subject, part);
+            report.push(Metric::MemoryUsage, 1);
+        }
+        report
+    };
+    let before = assembled(&report("old"), &inventory, window(0), None).block;
+    let after = assembled(&report("new"), &inventory, window(1), Some(&before)).block;
+    let (before, after) = (&before.layout.rows, &after.layout.rows);
+    let mut others = 0;
+    for (entity, labels) in after.iter().filter(|(entity, _)| **entity != of_pod("shop", "new")) {
+        let (held, held_labels) = before.key(before.find(entity, labels).unwrap()).unwrap();
+        assert_eq!(addresses(entity), addresses(held), "{entity}");
+        assert!(labels.zip(held_labels).is_none_or(|(own, held)| own.is(held)), "{entity} {labels:?}");
+        others += 1;
+    }
+    assert_eq!(others, after.len() - 2, "all but the new pod and its volume");
 }

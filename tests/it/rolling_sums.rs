@@ -190,8 +190,8 @@ fn expected_of_pod(pod: &RandomPod, at: usize, metric: Metric) -> Option<u64> {
 fn facts(pod_name: &str, random: &RandomPod) -> PodFacts {
     let containers =
         random.containers.iter().enumerate().map(|(n, (_, requested, restarts))| ContainerFacts {
-            requests: Resources { cpu: Some(*requested), ..Resources::default() },
-            restarts: *restarts,
+            requests: Resources { cpu: (*requested).into(), ..Resources::default() },
+            restarts: (*restarts).into(),
             ..container(&format!("c{n}"))
         });
     let mut facts = pod(&format!("ns-{}", random.namespace), pod_name, containers);

@@ -233,7 +233,7 @@ fn told_again(set: &LogSet) -> String {
     }
     let main = ContainerFacts {
         image: label("container_base_image").into(),
-        restarts: Some(0),
+        restarts: 0.into(),
         ..container("writer")
     };
     let (app, value) = label("labels").split_once(':').unwrap();

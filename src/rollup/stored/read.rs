@@ -1,6 +1,7 @@
 //! Reading a window back. Whatever the bytes are, this ends, and takes no more memory than they have.
 
 use super::{MAGIC, entity, metric};
+use crate::model::amount::Amount;
 use crate::model::entity::{Entity, Labels, Name};
 use crate::model::inventory::{ContainerFacts, NodeFacts, NodeInventory, PodFacts, Resources, Unusable};
 use crate::model::metric::{Metric, MetricKey};
@@ -223,7 +224,7 @@ impl<'a> Reader<'a> {
             requests: Resources::default(),
             limits: Resources::default(),
             other_requests: Box::default(),
-            restarts: None,
+            restarts: Amount::default(),
         })
     }
 }
