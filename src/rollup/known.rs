@@ -1,8 +1,9 @@
 //! Where the rows of a node's last answer stood, so that those of the next are found without a name being compared: most
 //! answers tell of the same pods as the one before. Finding them otherwise is left to `chosen`.
 
-use super::block::{Row, Rows};
-use super::node::{Answer, Assembled};
+use super::block::Rows;
+use super::kin::Kin;
+use super::node::{Answer, Assembled, Placed};
 use crate::model::Map;
 use crate::model::inventory::NodeInventory;
 use crate::model::report::{Report, ReportRow};
@@ -26,10 +27,12 @@ struct Last {
     rows: Arc<Rows>,
     marks: Box<[Mark]>,
     places: Box<[u16]>,
+    /// Of those rows and that inventory.
+    kin: Arc<Kin>,
 }
 
 impl Known {
-    /// For each row of the report its place in the table of the block before. None where that is not the table of the
+    /// Where each row of the report stands in the table of the block before. None where that is not the table of the
     /// last answer that was remembered, where something else is known of the node's pods since, or where the report does
     /// not tell of exactly the same.
     pub fn find(
@@ -37,7 +40,7 @@ impl Known {
         report: &Report<'_>,
         inventory: &Arc<NodeInventory>,
         before: Option<&Arc<Rows>>,
-    ) -> Option<Vec<Option<Row>>> {
+    ) -> Option<Placed> {
         let last = self.last.as_ref()?;
         let same = Arc::ptr_eq(&last.inventory, inventory) && Arc::ptr_eq(&last.rows, before?);
         if !same || report.rows().len() != last.marks.len() {
@@ -61,12 +64,13 @@ impl Known {
             }
             found.push(last.places.get(at).map(|place| usize::from(*place)));
         }
-        Some(found)
+        Some(Placed { row_of: found, kin: last.kin.clone() })
     }
 
-    /// Remembers where the rows of an answer stand, if each of them counts and stands alone. `row_of` is what the answer
-    /// was assembled with.
-    pub fn remember(&mut self, answer: &Answer<'_>, row_of: &[Option<Row>], made: &Assembled) {
+    /// Remembers where the rows of an answer stand, if each of them counts and stands alone. `placed` is what
+    /// [`super::node::assemble_at`] told with `made`.
+    pub fn remember(&mut self, answer: &Answer<'_>, placed: &Placed, made: &Assembled) {
+        let Placed { row_of, kin } = placed;
         self.last = None;
         let left_out = made.tally.foreign_rows
             + made.tally.unknown_rows
@@ -86,7 +90,8 @@ impl Known {
         if distinct.len() == places.len() {
             let marks = answer.report.rows().iter().map(|told| self.mark(told)).collect();
             let (inventory, rows) = (answer.inventory.clone(), made.block.layout.rows.clone());
-            self.last = Some(Last { inventory, rows, marks, places: places.into() });
+            let (places, kin) = (places.into(), kin.clone());
+            self.last = Some(Last { inventory, rows, marks, places, kin });
         }
     }
 

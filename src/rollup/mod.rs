@@ -4,11 +4,13 @@
 pub mod block;
 pub mod bundle;
 mod carried;
+mod cells;
 mod chosen;
 pub mod cluster;
 pub mod ended;
 pub mod history;
 mod homes;
+pub mod kin;
 pub mod known;
 pub mod latest;
 pub mod loss;

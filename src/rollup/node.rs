@@ -3,6 +3,7 @@
 
 use super::block::{Block, Row};
 use super::chosen::{choose, table};
+use super::kin::Kin;
 use super::rate::NoRate;
 use super::rated::set_rates;
 use super::sheet::Sheet;
@@ -91,20 +92,34 @@ pub fn assemble(answer: &Answer<'_>) -> Assembled {
     assemble_at(answer, None).0
 }
 
-/// Makes the block, where `found` is for each row of the report its place in the table of the block before, if that is
-/// known. With it comes the place that each row was given.
-pub fn assemble_at(answer: &Answer<'_>, found: Option<Vec<Option<Row>>>) -> (Assembled, Vec<Option<Row>>) {
+/// Where the rows of an answer stand in the block's table, in the order of the report, and whose they are.
+#[derive(Debug)]
+pub struct Placed {
+    /// None where a row does not count.
+    pub row_of: Vec<Option<Row>>,
+    /// Of the table and the inventory.
+    pub kin: Arc<Kin>,
+}
+
+/// Makes the block, where `found` is where its rows stand in the table of the block before, if that is known. With it
+/// comes where they stand.
+pub fn assemble_at(answer: &Answer<'_>, found: Option<Placed>) -> (Assembled, Placed) {
     let mut tally = Tally { broken_leaves: answer.report.broken_leaves, ..Tally::default() };
     if answer.report.claimed_node.is_some_and(|claimed| *claimed != *answer.inventory.node.name) {
         tally.other_node_claimed = 1;
     }
     let before = answer.previous.map(|previous| previous.layout.rows.clone());
-    let (rows, row_of) = match before.zip(found) {
+    let (rows, placed) = match before.zip(found) {
         Some(found) => found,
-        None => table(&choose(answer, &mut tally), answer),
+        None => {
+            let (rows, row_of) = table(&choose(answer, &mut tally), answer);
+            let kin = Arc::new(Kin::of(&rows, answer.inventory));
+            (rows, Placed { row_of, kin })
+        }
     };
-    let mut sheet = Sheet::new(rows.clone());
-    for (reported, row) in answer.report.rows().iter().zip(&row_of) {
+    let Placed { row_of, kin } = &placed;
+    let mut sheet = Sheet::new(rows);
+    for (reported, row) in answer.report.rows().iter().zip(row_of) {
         let Some(row) = *row else { continue };
         for (metric, held) in answer.report.values(reported) {
             sheet.set(row, *metric, *held);
@@ -119,9 +134,9 @@ pub fn assemble_at(answer: &Answer<'_>, found: Option<Vec<Option<Row>>>) -> (Ass
         }
     }
     set_rates(&mut sheet, answer, &mut tally);
-    let sums = set_sums(&mut sheet, answer.inventory, answer.report.pods_are_pause, &mut tally);
-    set_node(&mut sheet, answer.inventory);
+    let sums = set_sums(&mut sheet, kin, answer.inventory, answer.report.pods_are_pause, &mut tally);
+    set_node(&mut sheet, kin, answer.inventory);
     let facts = Some(answer.inventory.clone());
     let block = sheet.pack(answer.window, answer.scraped_at, facts, answer.previous);
-    (Assembled { block, sums, tally }, row_of)
+    (Assembled { block, sums, tally }, placed)
 }

@@ -2,6 +2,7 @@
 //! to who asks.
 
 use super::block::{Block, Row, RowSet};
+use super::cells::View;
 use crate::model::metric::{Metric, MetricKey};
 
 /// Columns by row, each at its metric's place in the catalogue.
@@ -47,7 +48,12 @@ impl<'b> Opened<'b> {
 
     /// A row's value of a metric.
     pub fn get(&self, metric: Metric, row: Row) -> Option<u64> {
+        self.column(metric)?.get(row)
+    }
+
+    /// A metric's column, where it was opened.
+    pub fn column(&self, metric: Metric) -> Option<View<'_>> {
         let Column { present, values } = self.0.get(metric.index())?.as_ref()?;
-        if present.has(row) { values.get(row).copied() } else { None }
+        Some(View { values, present: &present.words })
     }
 }

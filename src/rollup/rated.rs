@@ -1,6 +1,7 @@
 //! Rates of one node's counters, against the block of its last answer. What a rate is is left to [`super::rate`].
 
 use super::block::{Block, Row, Rows};
+use super::cells::View;
 use super::node::{Answer, Tally};
 use super::opened::Opened;
 use super::rate::{NoRate, Sample, rate};
@@ -11,23 +12,27 @@ use crate::model::metric::{Metric, RATED, Rated};
 use crate::model::time::Timestamp;
 use std::sync::Arc;
 
-/// Instants of one row's samples: from the block before, or from the sheet.
-struct Instants<G> {
-    get: G,
+/// What the samples of one counter are made of: columns of the block before, or of the sheet.
+struct Samples<'c> {
+    counter: Option<View<'c>>,
+    /// The first one that has a value tells when the counter was read.
+    times: [Option<View<'c>>; 4],
+    start: Option<View<'c>>,
     scraped_at: Timestamp,
 }
 
-impl<G: Fn(Metric) -> Option<u64>> Instants<G> {
-    fn sample(&self, rated: &Rated) -> Option<Sample> {
-        let value = (self.get)(rated.counter)?;
-        let times = [rated.time, Metric::CpuTime, Metric::MemoryTime, Metric::NetworkTime];
+impl<'c> Samples<'c> {
+    fn of(rated: &Rated, column: impl Fn(Metric) -> Option<View<'c>>, scraped_at: Timestamp) -> Self {
+        let times = [rated.time, Metric::CpuTime, Metric::MemoryTime, Metric::NetworkTime].map(&column);
+        Self { counter: column(rated.counter), times, start: column(Metric::StartTime), scraped_at }
+    }
+
+    fn get(&self, row: Row) -> Option<Sample> {
+        let value = self.counter?.get(row)?;
         let stamp = |held: u64| i64::try_from(held).ok().map(Timestamp::from_nanos);
-        let at = times
-            .into_iter()
-            .find_map(|metric| (self.get)(metric))
-            .and_then(stamp)
-            .unwrap_or(self.scraped_at);
-        Some(Sample { value, at, start: (self.get)(Metric::StartTime).and_then(stamp) })
+        let at = self.times.iter().flatten().find_map(|time| time.get(row));
+        let at = at.and_then(stamp).unwrap_or(self.scraped_at);
+        Some(Sample { value, at, start: self.start.and_then(|start| start.get(row)).and_then(stamp) })
     }
 }
 
@@ -37,21 +42,22 @@ pub(super) fn set_rates(sheet: &mut Sheet, answer: &Answer<'_>, tally: &mut Tall
     let rows = sheet.rows().clone();
     let resolution = answer.window.resolution();
     let same_rows = previous.as_ref().is_some_and(|before| Arc::ptr_eq(&before.block.layout.rows, &rows));
+    let mut rates = Vec::new();
     for rated in RATED {
-        for row in sheet.rows_with(rated.counter) {
-            let here = |metric| sheet.get(row, metric);
-            let Some(next) = (Instants { get: here, scraped_at: answer.scraped_at }).sample(rated) else {
-                continue;
-            };
-            let before = previous
-                .as_ref()
-                .and_then(|before| Some((before, if same_rows { row } else { before.row(&rows, row)? })));
-            let last = before.and_then(|(before, row)| {
-                let get = |metric| before.get(row, metric);
-                Instants { get, scraped_at: before.block.scraped_at }.sample(rated)
+        let Some(counter) = sheet.column(rated.counter) else { continue };
+        let here = Samples::of(rated, |metric| sheet.column(metric), answer.scraped_at);
+        let there = previous.as_ref().map(|before| {
+            let column = |metric| before.columns.column(metric);
+            (before, Samples::of(rated, column, before.block.scraped_at), column(rated.rate))
+        });
+        let unit = rated.rate.descriptor().unit;
+        counter.for_each(|row, _| {
+            let Some(next) = here.get(row) else { return };
+            let before = there.as_ref().and_then(|(before, samples, rates)| {
+                Some((samples, rates, if same_rows { row } else { before.row(&rows, row)? }))
             });
-            match rate(last, next, resolution) {
-                Ok(rate) => sheet.set(row, rated.rate, rate.held_as(rated.rate.descriptor().unit)),
+            match rate(before.and_then(|(samples, _, row)| samples.get(row)), next, resolution) {
+                Ok(rate) => rates.push((row, rate.held_as(unit))),
                 Err(reason) => {
                     let at = NoRate::ALL.iter().position(|each| *each == reason);
                     if let Some(count) = at.and_then(|at| tally.no_rate.get_mut(at)) {
@@ -60,23 +66,24 @@ pub(super) fn set_rates(sheet: &mut Sheet, answer: &Answer<'_>, tally: &mut Tall
                     // A pause container's last rate is not kept: the pod's is that of all its containers.
                     let summed =
                         answer.report.pods_are_pause && !is_traffic(rated.rate) && is_pod(&rows, row);
-                    let held =
-                        before.filter(|_| !summed).and_then(|(before, row)| before.get(row, rated.rate));
+                    let held = before.filter(|_| !summed).and_then(|(_, rates, row)| (*rates)?.get(row));
                     if let (NoRate::SameInstant, Some(held)) = (reason, held) {
-                        sheet.set(row, rated.rate, held);
+                        rates.push((row, held));
                     }
                 }
             }
-        }
+        });
+        sheet.fill(rated.rate, rates.drain(..));
     }
     // Windows and some runtimes tell the kubelet's own rate but no counter.
-    for row in sheet.rows_with(Metric::CpuUsageNanocores) {
-        if let (None, Some(nanocores)) =
-            (sheet.get(row, Metric::CpuUsage), sheet.get(row, Metric::CpuUsageNanocores))
-        {
-            sheet.set(row, Metric::CpuUsageRate, nanocores / 1_000_000);
+    let Some(nanocores) = sheet.column(Metric::CpuUsageNanocores) else { return };
+    let counter = sheet.column(Metric::CpuUsage);
+    nanocores.for_each(|row, nanocores| {
+        if counter.and_then(|counter| counter.get(row)).is_none() {
+            rates.push((row, nanocores / 1_000_000));
         }
-    }
+    });
+    sheet.fill(Metric::CpuUsageRate, rates.drain(..));
 }
 
 fn is_pod(rows: &Rows, row: Row) -> bool {
@@ -101,9 +108,5 @@ impl<'a> Before<'a> {
     fn row(&self, rows: &Rows, row: Row) -> Option<Row> {
         let (entity, labels) = rows.key(row)?;
         self.block.layout.rows.find(entity, labels)
-    }
-
-    fn get(&self, row: Row, metric: Metric) -> Option<u64> {
-        self.columns.get(metric, row)
     }
 }

@@ -1,51 +1,12 @@
 //! A table being filled: rows fixed, a column for each metric that turns up. It becomes a [`Block`] and is gone.
 
-use super::block::{Block, Row, RowSet, Rows};
+use super::block::{Block, Row, Rows};
+use super::cells::{Cells, View};
 use super::packer::{Packer, is_steady};
 use crate::model::inventory::NodeInventory;
 use crate::model::metric::{Metric, MetricKey};
 use crate::model::time::{Timestamp, Window};
 use std::sync::Arc;
-
-#[derive(Debug)]
-struct Cells {
-    values: Vec<u64>,
-    present: Vec<u64>,
-}
-
-impl Cells {
-    fn new(rows: usize) -> Self {
-        Self { values: vec![0; rows], present: vec![0; rows.div_ceil(64)] }
-    }
-
-    fn set(&mut self, row: Row, held: u64) {
-        if let (Some(value), Some(word)) = (self.values.get_mut(row), self.present.get_mut(row / 64)) {
-            *value = held;
-            *word |= 1 << (row % 64);
-        }
-    }
-
-    /// Appends the values there are.
-    fn collect(&self, values: &mut Vec<u64>) {
-        for (word, chunk) in self.present.iter().zip(self.values.chunks(64)) {
-            if *word == u64::MAX {
-                values.extend_from_slice(chunk);
-            } else {
-                let mut left = *word;
-                while left != 0 {
-                    let at = usize::try_from(left.trailing_zeros()).unwrap_or(0);
-                    values.extend(chunk.get(at));
-                    left &= left - 1;
-                }
-            }
-        }
-    }
-
-    fn get(&self, row: Row) -> Option<u64> {
-        let word = self.present.get(row / 64)?;
-        (word >> (row % 64) & 1 == 1).then(|| self.values.get(row).copied())?
-    }
-}
 
 /// A table being filled.
 #[derive(Debug)]
@@ -91,20 +52,32 @@ impl Sheet {
         true
     }
 
+    /// Puts in many values of one metric.
+    pub(super) fn fill(&mut self, metric: Metric, held: impl Iterator<Item = (Row, u64)>) {
+        let mut held = held.peekable();
+        if held.peek().is_none() {
+            return;
+        }
+        let rows = self.rows.len();
+        if let Some(cells) = self.known.get_mut(metric.index()) {
+            let cells = cells.get_or_insert_with(|| Cells::new(rows));
+            held.for_each(|(row, held)| cells.set(row, held));
+        }
+    }
+
     /// The value that was put in.
     pub fn get(&self, row: Row, metric: Metric) -> Option<u64> {
-        self.known.get(metric.index())?.as_ref()?.get(row)
+        self.column(metric)?.get(row)
     }
 
-    /// Whether any row has a value of the metric.
-    pub fn has(&self, metric: Metric) -> bool {
-        self.known.get(metric.index()).is_some_and(Option::is_some)
+    /// A metric's values. None where no row has any.
+    pub(super) fn column(&self, metric: Metric) -> Option<View<'_>> {
+        self.known.get(metric.index())?.as_ref().map(Cells::view)
     }
 
-    /// The rows that have a value of the metric.
-    pub fn rows_with(&self, metric: Metric) -> Vec<Row> {
-        let cells = self.known.get(metric.index()).and_then(Option::as_ref);
-        cells.map_or_else(Vec::new, |cells| RowSet::from_words(&cells.present).iter().collect())
+    /// The same, to be changed.
+    pub(super) fn column_mut(&mut self, metric: Metric) -> Option<&mut Cells> {
+        self.known.get_mut(metric.index())?.as_mut()
     }
 
     /// The metrics outside the catalogue that turned up.
@@ -137,8 +110,9 @@ impl Sheet {
         let mut values = Vec::new();
         for (metric, cells) in steady.iter().chain(&moving) {
             values.clear();
+            let cells = cells.view();
             cells.collect(&mut values);
-            packer.add(metric, &cells.present, &values);
+            packer.add(metric, cells.present, &values);
         }
         packer.finish(window, scraped_at, facts)
     }

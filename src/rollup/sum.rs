@@ -62,6 +62,12 @@ impl Sums {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NamespaceSums(BTreeMap<Name, Box<Sums>>);
 
+impl FromIterator<(Name, Box<Sums>)> for NamespaceSums {
+    fn from_iter<I: IntoIterator<Item = (Name, Box<Sums>)>>(sums: I) -> Self {
+        Self(sums.into_iter().collect())
+    }
+}
+
 impl NamespaceSums {
     /// The sums of a namespace, there from now on.
     pub fn of(&mut self, namespace: &Name) -> &mut Sums {

@@ -1,149 +1,124 @@
 //! What the inventory adds to one node's answer, and the sums: requests and limits of containers, containers into pods,
 //! pods into namespaces and the node. How sums add up is left to [`super::sum`].
 
-use super::block::{Row, Rows};
+use super::block::Row;
+use super::cells::View;
+use super::kin::{At, Kin};
 use super::node::{MAX_OTHER_METRICS, Tally};
 use super::sheet::Sheet;
-use super::sum::{NamespaceSums, additive};
+use super::sum::{NamespaceSums, Sums, additive};
 use crate::model::entity::{Entity, Name};
-use crate::model::inventory::{ContainerFacts, NodeInventory, PodFacts, Resources};
+use crate::model::inventory::{ContainerFacts, NodeInventory};
 use crate::model::metric::{Form, Metric, MetricKey, to_f64};
-use std::sync::Arc;
 
-fn set_resources(sheet: &mut Sheet, row: Row, requests: &Resources, limits: &Resources) {
-    // Heapster wrote 0 where nothing is requested (`processors/pod_based_enricher.go`).
-    sheet.set(row, Metric::CpuRequest, requests.cpu.get().unwrap_or(0));
-    sheet.set(row, Metric::MemoryRequest, requests.memory.get().unwrap_or(0));
-    sheet.set(row, Metric::EphemeralStorageRequest, requests.ephemeral_storage.get().unwrap_or(0));
-    sheet.set(row, Metric::CpuLimit, limits.cpu.get().unwrap_or(0));
-    sheet.set(row, Metric::MemoryLimit, limits.memory.get().unwrap_or(0));
-    sheet.set(row, Metric::EphemeralStorageLimit, limits.ephemeral_storage.get().unwrap_or(0));
+/// A pod's row and its containers'.
+struct Pod<'a> {
+    row: Row,
+    namespace: &'a Name,
+    host_network: bool,
+    containers: &'a [At],
 }
 
 /// Requests, limits and restarts into containers; sums of containers into pods; sums of pods by namespace.
 pub(super) fn set_sums(
     sheet: &mut Sheet,
+    kin: &Kin,
     inventory: &NodeInventory,
     pods_are_pause: bool,
     tally: &mut Tally,
 ) -> NamespaceSums {
     let rows = sheet.rows().clone();
-    let pods = pods_in(&rows, inventory);
-    for pod in &pods {
-        for (row, facts) in &pod.containers {
-            if let Some(facts) = facts {
-                set_facts(sheet, *row, facts, tally);
-            }
-        }
+    let (mut pods, mut known) = (Vec::new(), Vec::new());
+    for (pod, containers) in kin.pods() {
+        let Some((Entity::Pod { namespace, .. }, _)) = rows.key(pod.row()) else { continue };
+        let facts = pod.pod(inventory);
+        let host_network = facts.is_some_and(|facts| facts.host_network);
+        pods.push(Pod { row: pod.row(), namespace, host_network, containers });
+        let Some(facts) = facts else { continue };
+        known.extend(containers.iter().filter_map(|at| Some((at.row(), at.container(facts)?))));
     }
-    for metric in additive() {
-        if !sheet.has(metric) {
-            continue;
-        }
-        let is_traffic = is_traffic(metric);
-        for pod in &pods {
-            let containers = pod.containers.iter().filter_map(|(row, _)| sheet.get(*row, metric));
-            let held = match (sheet.get(pod.row, metric), containers.reduce(u64::saturating_add)) {
-                (Some(pause), Some(summed)) if pods_are_pause && !is_traffic => pause.saturating_add(summed),
-                (Some(own), _) => own,
-                (None, Some(summed)) => summed,
-                (None, None) => continue,
-            };
-            sheet.set(pod.row, metric, held);
-        }
-    }
+    set_facts(sheet, &known, tally);
+    let namespaces = set_additive(sheet, &pods, pods_are_pause);
     let others: Vec<MetricKey> = sheet.other_metrics().cloned().collect();
     for (pod, metric) in pods.iter().flat_map(|pod| others.iter().map(move |metric| (pod, metric))) {
         if let Some(held) = pod.of_other(sheet, metric) {
             sheet.set_other(pod.row, metric, held, MAX_OTHER_METRICS);
         }
     }
-    namespaces_of(sheet, &pods)
-}
-
-/// Sums of pods by namespace. Pods of one stand together.
-fn namespaces_of(sheet: &Sheet, pods: &[PodSums<'_>]) -> NamespaceSums {
-    let present: Vec<(Metric, bool)> =
-        additive().filter(|metric| sheet.has(*metric)).map(|metric| (metric, is_traffic(metric))).collect();
-    let mut namespaces = NamespaceSums::default();
-    for pods in pods.chunk_by(|pod, next| pod.namespace == next.namespace) {
-        let Some(sums) = pods.first().map(|pod| namespaces.of(pod.namespace)) else { continue };
-        for (metric, is_traffic) in &present {
-            for pod in pods {
-                let host_network = pod.facts.is_some_and(|facts| facts.host_network);
-                if let Some(held) = sheet.get(pod.row, *metric).filter(|_| !(host_network && *is_traffic)) {
-                    sums.add(*metric, held);
-                }
-            }
-        }
-    }
     namespaces
 }
 
-/// What the inventory knows of a container.
-fn set_facts(sheet: &mut Sheet, row: Row, facts: &ContainerFacts, tally: &mut Tally) {
-    set_resources(sheet, row, &facts.requests, &facts.limits);
-    if let Some(restarts) = facts.restarts.get() {
-        sheet.set(row, Metric::RestartCount, restarts);
+/// What a pod's containers and a namespace's pods add up to. Pods of one namespace stand together.
+fn set_additive(sheet: &mut Sheet, pods: &[Pod<'_>], pods_are_pause: bool) -> NamespaceSums {
+    let by_namespace = || pods.chunk_by(|pod, next| pod.namespace == next.namespace);
+    let names = by_namespace().filter_map(|pods| pods.first());
+    let mut sums: Vec<(Name, Box<Sums>)> = names.map(|pod| (pod.namespace.clone(), Box::default())).collect();
+    for metric in additive() {
+        let Some(cells) = sheet.column_mut(metric) else { continue };
+        let is_traffic = is_traffic(metric);
+        for (pods, (_, sums)) in by_namespace().zip(&mut sums) {
+            let mut sum: Option<u64> = None;
+            for pod in pods {
+                let own = cells.get(pod.row);
+                let summed = || {
+                    let containers = pod.containers.iter().filter_map(|at| cells.get(at.row()));
+                    containers.reduce(u64::saturating_add)
+                };
+                let held = match own {
+                    Some(pause) if pods_are_pause && !is_traffic => {
+                        pause.saturating_add(summed().unwrap_or(0))
+                    }
+                    Some(own) => own,
+                    None => match summed() {
+                        Some(summed) => summed,
+                        None => continue,
+                    },
+                };
+                if own != Some(held) {
+                    cells.set(pod.row, held);
+                }
+                if !(is_traffic && pod.host_network) {
+                    sum = Some(sum.unwrap_or(0).saturating_add(held));
+                }
+            }
+            if let Some(sum) = sum {
+                sums.add(metric, sum);
+            }
+        }
     }
-    for (resource, amount) in &facts.other_requests {
+    sums.into_iter().collect()
+}
+
+/// What the inventory knows of containers.
+fn set_facts(sheet: &mut Sheet, known: &[(Row, &ContainerFacts)], tally: &mut Tally) {
+    use Metric as M;
+    type Told = fn(&ContainerFacts) -> Option<u64>;
+    // Heapster wrote 0 where nothing is requested (`processors/pod_based_enricher.go`).
+    let told: [(Metric, Told); 7] = [
+        (M::CpuRequest, |facts| Some(facts.requests.cpu.get().unwrap_or(0))),
+        (M::MemoryRequest, |facts| Some(facts.requests.memory.get().unwrap_or(0))),
+        (M::EphemeralStorageRequest, |facts| Some(facts.requests.ephemeral_storage.get().unwrap_or(0))),
+        (M::CpuLimit, |facts| Some(facts.limits.cpu.get().unwrap_or(0))),
+        (M::MemoryLimit, |facts| Some(facts.limits.memory.get().unwrap_or(0))),
+        (M::EphemeralStorageLimit, |facts| Some(facts.limits.ephemeral_storage.get().unwrap_or(0))),
+        (M::RestartCount, |facts| facts.restarts.get()),
+    ];
+    for (metric, told) in told {
+        sheet.fill(metric, known.iter().filter_map(|(row, facts)| Some((*row, told(facts)?))));
+    }
+    for (row, resource, amount) in
+        known.iter().flat_map(|(row, facts)| facts.other_requests.iter().map(|(name, n)| (*row, name, *n)))
+    {
         let metric = MetricKey::Resource(format!("{resource}/request").into());
-        if !sheet.set_other(row, &metric, *amount, MAX_OTHER_METRICS) {
+        if !sheet.set_other(row, &metric, amount, MAX_OTHER_METRICS) {
             tally.metrics_over_limit += 1;
         }
     }
 }
 
-/// A pod's row and its containers'.
-struct PodSums<'a> {
-    namespace: &'a Name,
-    pod: &'a Name,
-    row: Row,
-    facts: Option<&'a Arc<PodFacts>>,
-    containers: Vec<(Row, Option<&'a ContainerFacts>)>,
-}
-
-/// Every pod that has a row; every container's has, reported or not. Both the rows and what is known are sorted by namespace and pod, so
-/// that each is found beside the one before.
-fn pods_in<'a>(rows: &'a Rows, inventory: &'a NodeInventory) -> Vec<PodSums<'a>> {
-    let mut facts = inventory.pods.iter().peekable();
-    let mut pods: Vec<PodSums<'a>> = Vec::with_capacity(inventory.pods.len());
-    let mut containers = Vec::new();
-    for (row, (entity, labels)) in rows.iter().enumerate() {
-        match entity {
-            Entity::Pod { namespace, pod } if labels.is_none() => {
-                let is_before = |facts: &&Arc<PodFacts>| {
-                    (&facts.namespace, &facts.name) != (namespace, pod)
-                        && (&facts.namespace, &facts.name) < (namespace, pod)
-                };
-                while facts.next_if(is_before).is_some() {}
-                let facts = facts.next_if(|facts| (&facts.namespace, &facts.name) == (namespace, pod));
-                pods.push(PodSums { namespace, pod, row, facts, containers: Vec::new() });
-            }
-            Entity::PodContainer { namespace, pod, container } if labels.is_none() => {
-                containers.push((row, namespace, pod, container));
-            }
-            _ => {}
-        }
-    }
-    let mut at = 0;
-    for (row, namespace, pod, container) in containers {
-        let step = pods.iter().skip(at).position(|sums| sums.is_of(namespace, pod));
-        at += step.unwrap_or(0);
-        let Some(sums) = pods.get_mut(at).filter(|_| step.is_some()) else { continue };
-        let facts = sums.facts.and_then(|pod| pod.containers.iter().find(|facts| facts.name == *container));
-        sums.containers.push((row, facts));
-    }
-    pods
-}
-
-impl PodSums<'_> {
-    fn is_of(&self, namespace: &Name, pod: &Name) -> bool {
-        self.pod == pod && self.namespace == namespace
-    }
-
+impl Pod<'_> {
     fn of_other(&self, sheet: &Sheet, metric: &MetricKey) -> Option<u64> {
-        let values = self.containers.iter().filter_map(|(row, _)| sheet.get_other(*row, metric));
+        let values = self.containers.iter().filter_map(|at| sheet.get_other(at.row(), metric));
         match metric.form() {
             Form::Double => {
                 let sum = values.map(f64::from_bits).reduce(|a, b| a + b)?;
@@ -160,16 +135,10 @@ pub(super) fn is_traffic(metric: Metric) -> bool {
 }
 
 /// Requests and limits of the node's pods, what the node has, and the shares of it.
-pub(super) fn set_node(sheet: &mut Sheet, inventory: &NodeInventory) {
+pub(super) fn set_node(sheet: &mut Sheet, kin: &Kin, inventory: &NodeInventory) {
     use Metric as M;
     let node = &inventory.node;
-    let rows = sheet.rows().clone();
-    let Some(row) = rows.find(&Entity::Node(node.name.clone()), None) else { return };
-    let pods = rows
-        .iter()
-        .enumerate()
-        .filter(|(_, (entity, labels))| matches!(entity, Entity::Pod { .. }) && labels.is_none());
-    let pods: Vec<Row> = pods.map(|(row, _)| row).collect();
+    let Some(row) = kin.node() else { return };
     let summed = [
         M::CpuRequest,
         M::CpuLimit,
@@ -179,7 +148,10 @@ pub(super) fn set_node(sheet: &mut Sheet, inventory: &NodeInventory) {
         M::EphemeralStorageLimit,
     ];
     for metric in summed {
-        let sum = pods.iter().filter_map(|row| sheet.get(*row, metric)).fold(0, u64::saturating_add);
+        let of_pod = |column: View<'_>| {
+            kin.pods().filter_map(|(pod, _)| column.get(pod.row())).fold(0, u64::saturating_add)
+        };
+        let sum = sheet.column(metric).map_or(0, of_pod);
         sheet.set(row, metric, sum);
     }
     let resources = [

@@ -19,8 +19,9 @@ use heapster::rollup::Rollup;
 use heapster::rollup::block::Block;
 use heapster::rollup::cluster::Batch;
 use heapster::rollup::history::{SeriesKey, Span};
+use heapster::rollup::known::Known;
 use heapster::rollup::latest::{Latest, Recent};
-use heapster::rollup::node::{Answer, Assembled, assemble};
+use heapster::rollup::node::{Answer, Assembled, assemble, assemble_at};
 use heapster::rollup::points::{Numbered, public};
 use heapster::rollup::query::{Answer as Told, Query};
 use heapster::rollup::schedule::Schedule;
@@ -142,6 +143,7 @@ fn assembling(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("block");
     let summary = decode(&second).unwrap();
     let report = summary.report();
+    let none = Set::default();
     group.bench_function("30 pods of 2 containers, rated and packed", |bencher| {
         bencher.iter(|| {
             let foreign = Set::default();
@@ -157,6 +159,25 @@ fn assembling(criterion: &mut Criterion) {
                 scraped_at,
             };
             black_box(assemble(&answer).block.points())
+        });
+    });
+    let answer = |previous| Answer {
+        report: &report,
+        inventory: &inventory,
+        foreign: &none,
+        strangers: &none,
+        previous,
+        window: window(1),
+        scraped_at: window(1).end(),
+    };
+    let mut known = Known::default();
+    let (made, row_of) = assemble_at(&answer(Some(&first)), None);
+    known.remember(&answer(Some(&first)), &row_of, &made);
+    group.bench_function("the same, of the rows of the answer before", |bencher| {
+        bencher.iter(|| {
+            let found = known.find(&report, &inventory, Some(&first.layout.rows));
+            assert!(found.is_some());
+            black_box(assemble_at(&answer(Some(&first)), found).0.block.points())
         });
     });
     group.finish();

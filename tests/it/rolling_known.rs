@@ -1,11 +1,12 @@
 //! Rows found by where they stood in the last answer: the block is the same as when every name is compared.
 
-use crate::handmade::{cases, container, inventory, node, pod, window};
+use crate::handmade::{cases, container, inventory, node, pod, resources, window};
 use heapster::model::Set;
-use heapster::model::inventory::NodeInventory;
+use heapster::model::inventory::{ContainerFacts, NodeFacts, NodeInventory, PodFacts};
 use heapster::model::metric::Metric;
 use heapster::model::report::{Part, Report, Subject};
-use heapster::rollup::block::{Block, Row};
+use heapster::rollup::block::Block;
+use heapster::rollup::kin::Kin;
 use heapster::rollup::known::Known;
 use heapster::rollup::node::{Answer, Assembled, assemble, assemble_at};
 use proptest::prelude::*;
@@ -18,6 +19,7 @@ type Told = Vec<(usize, usize)>;
 
 fn report(told: &Told, value: u64) -> Report<'static> {
     let mut report = Report::default();
+    report.pods_are_pause = value.is_multiple_of(3);
     report.begin(Subject::Node, Part::Whole);
     report.push(Metric::MemoryUsage, value);
     for (n, (pod, volumes)) in told.iter().enumerate() {
@@ -26,18 +28,41 @@ fn report(told: &Told, value: u64) -> Report<'static> {
         report.begin(Subject::Pod("shop", name), Part::Whole);
         report.push(Metric::StartTime, value % 7);
         report.push(Metric::NetworkRx, value);
+        if value.is_multiple_of(2) {
+            report.push(Metric::MemoryUsage, value);
+        }
         for volume in &PODS[..*volumes] {
             report.begin(Subject::Pod("shop", name), Part::Resource("Volume:", volume));
             report.push(Metric::FilesystemUsage, value);
         }
         report.begin(Subject::Container("shop", name, "app"), Part::Whole);
         report.push(Metric::CpuUsage, value);
+        report.push(Metric::MemoryUsage, value / 2);
+        report.push_custom("queries", 0.5);
     }
     report
 }
 
 fn known_pods(of: &[&str]) -> Arc<NodeInventory> {
     inventory(node("n1"), of.iter().map(|name| pod("shop", name, [container("app"), container("late")])))
+}
+
+/// The same pods with other requests, limits and restarts; every other one in the node's network, and with a container
+/// more.
+fn changed_pods(of: &[&str]) -> Arc<NodeInventory> {
+    let changed = |(n, name): (usize, &&str)| {
+        let app = ContainerFacts {
+            requests: resources(100 + n as u64, 555, 1_000),
+            limits: resources(2_000, 3_333, 5_000 * n as u64),
+            other_requests: [("example.com/resource".into(), n as u64)].into(),
+            restarts: Some(n as u64).into(),
+            ..container("app")
+        };
+        let more = [container("late"), app, container("aside")].into_iter().skip(n % 2);
+        PodFacts { host_network: n.is_multiple_of(2), ..pod("shop", name, more) }
+    };
+    let node = NodeFacts { capacity: resources(4_000, 1 << 33, 1 << 36), ..node("n1") };
+    inventory(node, of.iter().enumerate().map(changed))
 }
 
 struct Scraper {
@@ -48,7 +73,7 @@ struct Scraper {
 impl Scraper {
     fn answer(&mut self, report: &Report<'_>, inventory: &Arc<NodeInventory>, at: i64) -> (bool, Assembled) {
         let rows = self.previous.as_ref().map(|previous| previous.layout.rows.clone());
-        let found: Option<Vec<Option<Row>>> = self.known.find(report, inventory, rows.as_ref());
+        let found = self.known.find(report, inventory, rows.as_ref());
         let was_found = found.is_some();
         let answer = Answer {
             report,
@@ -59,11 +84,12 @@ impl Scraper {
             window: window(at),
             scraped_at: window(at).end(),
         };
-        let (made, row_of) = assemble_at(&answer, found);
+        let (made, placed) = assemble_at(&answer, found);
         let plain = assemble(&answer);
         assert_eq!((&made.block, &made.sums, &made.tally), (&plain.block, &plain.sums, &plain.tally));
+        assert_eq!(*placed.kin, Kin::of(&made.block.layout.rows, inventory), "whose rows they are");
         if !was_found {
-            self.known.remember(&answer, &row_of, &made);
+            self.known.remember(&answer, &placed, &made);
         }
         (was_found, made)
     }
@@ -77,9 +103,11 @@ proptest! {
     #![proptest_config(cases(300))]
 
     #[test]
-    fn blocks_are_the_same_as_when_names_are_compared(first in told(), others in prop::collection::vec(prop_oneof![told(), Just(Vec::new())], 1..5), swap in any::<prop::sample::Index>(), other_pods in any::<bool>()) {
+    fn blocks_are_the_same_as_when_names_are_compared(first in told(), others in prop::collection::vec(prop_oneof![told(), Just(Vec::new())], 1..5), swap in any::<prop::sample::Index>(), other in 0..5_usize) {
+        // Facts may change, and pods be unknown, from one answer to the next.
         let all = known_pods(&PODS);
-        let fewer = known_pods(&PODS[1..]);
+        let unlike = [all.clone(), known_pods(&PODS[1..]), changed_pods(&PODS), changed_pods(&PODS[2..]), changed_pods(&[])];
+        let unlike = &unlike[other];
         let mut scraper = Scraper { known: Known::default(), previous: None };
         let mut last = first;
         for (at, next) in others.into_iter().enumerate() {
@@ -89,9 +117,9 @@ proptest! {
                 let by = swap.index(turned.len());
                 turned.rotate_left(by);
             }
-            for (step, told) in [&last, &last, &turned, &next, &next].into_iter().enumerate() {
-                let inventory = if other_pods && step == 4 { &fewer } else { &all };
-                let (_, made) = scraper.answer(&report(told, at as u64 * 10 + step as u64), inventory, at as i64 * 5 + step as i64);
+            for (step, told) in [&last, &last, &turned, &next, &next, &next, &next].into_iter().enumerate() {
+                let inventory = if step > 4 { unlike } else { &all };
+                let (_, made) = scraper.answer(&report(told, at as u64 * 10 + step as u64), inventory, at as i64 * 7 + step as i64);
                 scraper.previous = Some(made.block);
             }
             last = next;

@@ -137,9 +137,9 @@ impl Job {
                     scraped_at,
                 };
                 let is_new = found.is_none();
-                let (assembled, row_of) = assemble_at(&answer, found);
+                let (assembled, placed) = assemble_at(&answer, found);
                 if is_new && unknown.is_empty() {
-                    known.remember(&answer, &row_of, &assembled);
+                    known.remember(&answer, &placed, &assembled);
                 }
                 let oddities = oddities(&answer, &assembled.tally, skew);
                 made = Ok((assembled, oddities));
