@@ -1,5 +1,5 @@
 //! Which rows of a node's table are its pods' and their containers', and what the inventory tells of each: found by names
-//! once for a table and an inventory. Remembering it is left to [`super::known`], summing to [`super::totals`].
+//! once for a table and an inventory. Remembering it is left to [`super::known`], summing to `totals`.
 
 use super::block::{Row, Rows};
 use crate::model::entity::{Entity, Name};

@@ -5,7 +5,7 @@ use crate::certificates::{Clients, Issuer, certificate, expired, issuer, server}
 use crate::exporting::{ROOM, Watched};
 use crate::fake_sink::{FakeSink, Manner};
 use crate::sinks_prometheus::{export, series, two_nodes};
-use crate::support::{Collector, NOWHERE};
+use crate::support::{Collector, NOWHERE, until};
 use heapster::config::uri::Uri;
 use heapster::messages::SinkState;
 use heapster::model::label_copier::LabelCopier;
@@ -87,8 +87,10 @@ async fn assert_refused(watched: &Watched, server: &FakeSink, words: &[&str]) {
     assert!(words.iter().all(|word| said.contains(word)), "{words:?}: {said}");
     assert!(!format!("{state:?}").contains(SECRET), "{state:?}");
     assert!(server.asked().is_empty(), "something was sent: {:?}", server.asked());
-    let unmet = server.unmet();
-    assert!(!unmet.is_empty() && unmet.iter().all(|end| end.contains("received fatal alert")), "{unmet:?}");
+    // The server may hear of it later than the client says it.
+    let unmet = until("a refused handshake", async || Some(server.unmet()).filter(|unmet| !unmet.is_empty()));
+    let unmet = unmet.await;
+    assert!(unmet.iter().all(|end| end.contains("received fatal alert")), "{unmet:?}");
     assert_eq!((state.ledger.queued, state.ledger.lost()), (state.ledger.made, 0));
     assert!(watched.telemetry.sink_requests.of([&state.name, "untrusted"]).get() > 0);
 }
