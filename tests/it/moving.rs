@@ -104,3 +104,41 @@ fn nothing_is_measured_twice_within_the_housekeeping() {
     let later = all(&first).into_iter().zip(all(&ask(610))).filter(|(before, after)| before != after).count();
     assert!(0 < changed && changed < later, "{changed} figures after 5 s, {later} after 10 s");
 }
+
+#[test]
+fn figures_that_are_one_in_a_kubelet_stay_one() {
+    for psi in [true, false] {
+        let text = written(psi, false);
+        let mut moving = body::Moving::new(text, 10, 7);
+        let (mut files, mut memories, mut networks) = (0, 0, 0);
+        let mut available = std::collections::BTreeSet::new();
+        for round in 0..5 {
+            let mut out = Vec::new();
+            moving.write(NOW.seconds() + 30 * round, &mut out);
+            let told: Value = serde_json::from_slice(&out).unwrap();
+            let disk = |fs: &Value| [fs["availableBytes"].clone(), fs["inodesFree"].clone()];
+            let node = disk(&told["node"]["fs"]);
+            available.insert(node[0].as_u64().unwrap());
+            for pod in told["pods"].as_array().unwrap() {
+                assert_eq!(disk(&pod["ephemeral-storage"]), node);
+                let counters = |network: &Value| {
+                    ["rxBytes", "rxErrors", "txBytes", "txErrors"].map(|name| network[name].clone())
+                };
+                assert_eq!(counters(&pod["network"]["interfaces"][0]), counters(&pod["network"]));
+                networks += 1;
+                for container in pod["containers"].as_array().unwrap() {
+                    assert_eq!(
+                        [disk(&container["rootfs"]), disk(&container["logs"])],
+                        [node.clone(), node.clone()]
+                    );
+                    files += 1;
+                }
+            }
+            let node = &told["node"]["memory"];
+            let limit = ["availableBytes", "workingSetBytes"].map(|name| node[name].as_u64().unwrap());
+            assert_eq!(limit[0] + limit[1], 64 << 30, "{node}");
+            memories += 1;
+        }
+        assert!(files > 0 && memories > 0 && networks > 0 && available.len() > 1, "{available:?}");
+    }
+}

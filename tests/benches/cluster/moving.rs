@@ -1,6 +1,7 @@
 //! Bodies whose every figure moves, cheaply: a node's summary is written once, then only its numbers and instants are,
-//! between pieces of the text that stay. Its shape is the simulator's; who asks for it is left to `simulate`.
+//! between pieces of the text that stay. Figures that are one in a kubelet stay one. Its shape is the simulator's; who asks for it is left to `simulate`.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 /// How many seconds go by between two figures of a volume.
@@ -20,6 +21,11 @@ enum Kind {
     Gauge { unit: u64 },
     /// The same, written in hundredths.
     Hundredths,
+    /// What stands in that slot: kubelets tell one file system's figures of every container that writes to it, and a
+    /// pod's traffic once more as its only interface's.
+    Copy { of: usize },
+    /// What that slot leaves of a limit: memory that is available is what the working set has not taken.
+    Left { of: usize, limit: u64 },
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -50,11 +56,13 @@ impl Moving {
             Self { slots: Vec::new(), random: seed, day: (i64::MIN, *b"1970-01-01T"), text: Vec::new() };
         let mut at = 0;
         let mut volumes_until = 0_usize;
+        let mut twins = Twins::default();
         let (mut started, mut age) = (0, 1);
         while let Some((key, value_at)) = next_member(&text, at) {
             at = value_at;
             let interval = if value_at < volumes_until { VOLUME_INTERVAL } else { housekeeping.max(1) };
             match (key, text[value_at]) {
+                (b"network", _) => twins.network_from = moving.slots.len(),
                 (b"volume", b'[') => {
                     volumes_until = value_at + text[value_at..].iter().position(|b| *b == b']').unwrap()
                 }
@@ -70,6 +78,9 @@ impl Moving {
                     let end = value_at
                         + text[value_at..].iter().take_while(|b| b.is_ascii_digit() || **b == b'.').count();
                     moving.number(key, value_at..end, &text[value_at..end], age);
+                    if moving.slots.last().is_some_and(|slot| slot.before as usize == value_at) {
+                        moving.tie(key, &text[value_at..end], &mut twins);
+                    }
                     at = end;
                 }
                 _ => {}
@@ -115,46 +126,86 @@ impl Moving {
         self.slots.push(slot);
     }
 
+    /// Has the slot made last follow another one, or the other way round, where a kubelet's would.
+    fn tie(&mut self, key: &[u8], digits: &[u8], twins: &mut Twins) {
+        let last = self.slots.len() - 1;
+        let with = match key {
+            b"workingSetBytes" => last.checked_sub(2),
+            b"swapUsageBytes" => last.checked_sub(1),
+            _ => None,
+        };
+        if let Some(available) = with.filter(|at| twins.available.contains(at)) {
+            let limit = self.slots[available].value + self.slots[last].value;
+            self.slots[available].kind = Kind::Left { of: last, limit };
+        }
+        match key {
+            b"swapAvailableBytes" | b"availableBytes" => twins.available.push(last),
+            _ => {}
+        }
+        let same = twins.first.entry((key.to_vec(), digits.to_vec())).or_insert(last);
+        let of = match key {
+            b"availableBytes" | b"inodesFree" => *same,
+            b"rxBytes" | b"rxErrors" | b"txBytes" | b"txErrors" if *same >= twins.network_from => *same,
+            _ => {
+                *same = last;
+                return;
+            }
+        };
+        if of != last {
+            self.slots[last].kind = Kind::Copy { of };
+        }
+    }
+
     /// Appends the body of the instant `now`, in seconds since the epoch.
     pub fn write(&mut self, now: i64, out: &mut Vec<u8>) {
-        let (mut copied, mut passed) = (0, 0);
+        self.go_on(now);
+        let mut copied = 0;
         out.reserve(self.text.len() + self.text.len() / 16);
-        for at in 0..self.slots.len() {
-            let random = self.next();
-            let slot = &mut self.slots[at];
+        for slot in &self.slots {
             out.extend_from_slice(&self.text[copied..slot.before as usize]);
             copied = slot.after as usize;
+            let value = match slot.kind {
+                Kind::Copy { of } => self.slots[of].told(),
+                Kind::Left { of, limit } => limit.saturating_sub(self.slots[of].told()),
+                _ => slot.told(),
+            };
             match slot.kind {
-                Kind::Time { interval } => {
-                    let before = slot.value as i64;
-                    passed = ((now - before) / interval * interval).max(0) as u64;
-                    slot.value += passed;
-                    let seconds = slot.value as i64;
-                    write_time(&mut self.day, seconds, out);
-                    continue;
-                }
-                Kind::Counter => slot.value += (slot.base * passed * (128 + random % 256)) >> 8,
-                Kind::Gauge { unit } if passed > 0 => {
-                    slot.value = wandered(slot.value, slot.base, unit, random)
-                }
-                Kind::Hundredths if passed > 0 => slot.value = wandered(slot.value, slot.base, 1, random),
-                Kind::Gauge { .. } | Kind::Hundredths => {}
-            }
-            match slot.kind {
-                Kind::Counter => write_digits(slot.value / FINE, out),
+                Kind::Time { .. } => write_time(&mut self.day, value as i64, out),
                 Kind::Hundredths => {
-                    write_digits(slot.value / 100, out);
-                    let (tenths, rest) = ((slot.value / 10 % 10) as u8, (slot.value % 10) as u8);
+                    write_digits(value / 100, out);
+                    let (tenths, rest) = ((value / 10 % 10) as u8, (value % 10) as u8);
                     match (tenths, rest) {
                         (0, 0) => {}
                         (_, 0) => out.extend_from_slice(&[b'.', b'0' + tenths]),
                         _ => out.extend_from_slice(&[b'.', b'0' + tenths, b'0' + rest]),
                     }
                 }
-                _ => write_digits(slot.value, out),
+                _ => write_digits(value, out),
             }
         }
         out.extend_from_slice(&self.text[copied..]);
+    }
+
+    /// Moves every figure to the instant `now`.
+    fn go_on(&mut self, now: i64) {
+        let mut passed = 0;
+        for at in 0..self.slots.len() {
+            let random = self.next();
+            let slot = &mut self.slots[at];
+            match slot.kind {
+                Kind::Time { interval } => {
+                    let before = slot.value as i64;
+                    passed = ((now - before) / interval * interval).max(0) as u64;
+                    slot.value += passed;
+                }
+                Kind::Counter => slot.value += (slot.base * passed * (128 + random % 256)) >> 8,
+                Kind::Gauge { unit } if passed > 0 => {
+                    slot.value = wandered(slot.value, slot.base, unit, random)
+                }
+                Kind::Hundredths if passed > 0 => slot.value = wandered(slot.value, slot.base, 1, random),
+                Kind::Gauge { .. } | Kind::Hundredths | Kind::Copy { .. } | Kind::Left { .. } => {}
+            }
+        }
     }
 
     /// The next number of SplitMix64.
@@ -163,6 +214,24 @@ impl Moving {
         let z = (self.random ^ (self.random >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         z ^ (z >> 31)
+    }
+}
+
+/// What was found while the slots were made.
+#[derive(Default)]
+struct Twins {
+    /// The first slot of each key and digits; of traffic the first of the network that is being told.
+    first: HashMap<(Vec<u8>, Vec<u8>), usize>,
+    /// The first slot of that network.
+    network_from: usize,
+    /// Slots of what is available.
+    available: Vec<usize>,
+}
+
+impl Slot {
+    /// Its own figure, as it is written.
+    fn told(&self) -> u64 {
+        if self.kind == Kind::Counter { self.value / FINE } else { self.value }
     }
 }
 
