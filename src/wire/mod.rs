@@ -1,6 +1,7 @@
 //! Bytes in, values out, and back: one file a format. Types that a format needs never leave their file.
 
 pub mod batch_text;
+pub mod brisk;
 pub mod chunks;
 pub mod entity_labels;
 pub mod exposition;

@@ -16,6 +16,7 @@ mod ailments;
 mod answers;
 mod binary;
 mod bodies;
+mod brisk;
 mod certificates;
 mod churn;
 mod clusters;

@@ -6,6 +6,7 @@ mod entities;
 mod figures;
 mod leaves;
 
+use super::brisk;
 use super::lenient::{Leaf, reread};
 use super::members::Object;
 use crate::model::metric::Metric;
@@ -180,6 +181,10 @@ pub fn read(body: &[u8], mut then: impl FnMut(&Report<'_>)) -> Result<(), Summar
 /// [`broken_leaves`](crate::model::report::Report::broken_leaves).
 pub fn decode(body: &[u8]) -> Result<Summary<'_>, SummaryError> {
     let text = std::str::from_utf8(body).map_err(SummaryError::NotText)?;
+    let brisk = brisk::read(text, |reader| Summary::with_room(body.len()).read(reader));
+    if let Some(summary) = brisk.ok().filter(|summary| summary.has_node_or_pods) {
+        return Ok(summary);
+    }
     let mut json = serde_json::Deserializer::from_str(text);
     let summary = Summary::with_room(body.len()).read(&mut json).map_err(SummaryError::NotJson)?;
     json.end().map_err(SummaryError::NotJson)?;
