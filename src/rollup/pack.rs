@@ -43,24 +43,20 @@ pub fn pack(values: &[u64], out: &mut Vec<u8>) {
     if width == 0 {
         return;
     }
-    let (mut pending, mut bits) = (0_u128, 0);
+    let (mut pending, mut bits) = (0_u64, 0);
     for value in values {
         let part = (value - base) >> shift;
         let part = if divisor == 1 { part } else { part / divisor };
-        pending |= u128::from(part) << bits;
-        bits += width;
-        if bits >= 64 {
-            out.extend_from_slice(&low_half(pending));
-            pending >>= 64;
-            bits -= 64;
+        pending |= part << bits;
+        if bits + width < 64 {
+            bits += width;
+        } else {
+            out.extend_from_slice(&pending.to_le_bytes());
+            pending = part.checked_shr(64 - bits).unwrap_or(0);
+            bits = bits + width - 64;
         }
     }
-    out.extend(low_half(pending).iter().take(usize::try_from(bits.div_ceil(8)).unwrap_or(0)));
-}
-
-/// The lower eight bytes.
-fn low_half(number: u128) -> [u8; 8] {
-    u64::try_from(number & u128::from(u64::MAX)).unwrap_or(0).to_le_bytes()
+    out.extend(pending.to_le_bytes().into_iter().take(usize::try_from(bits.div_ceil(8)).unwrap_or(0)));
 }
 
 /// A packed column of a known count of numbers.

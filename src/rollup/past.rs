@@ -128,7 +128,7 @@ impl Past {
         }
         let (before, after) = (opened(older), opened(newer));
         let (mut lengths, mut columns) = (Vec::new(), Vec::new());
-        let (mut new, mut differences) = (Vec::new(), Vec::<i64>::new());
+        let (mut new, mut differences, mut codes) = (Vec::new(), Vec::<i64>::new(), Vec::new());
         for (position, (key, present, old)) in older.columns().enumerate().skip(older.layout.steady) {
             newer_values(newer, &older.layout, position, &mut new);
             let plain = old.iter().zip(&new).map(|(old, new)| old.wrapping_sub(*new).cast_signed());
@@ -141,7 +141,7 @@ impl Past {
                 })),
             }
             let start = columns.len();
-            rice::write(&differences, &mut columns);
+            rice::write(&differences, &mut codes, &mut columns);
             write_varint(u64::try_from(columns.len() - start).ok()?, &mut lengths);
         }
         lengths.append(&mut columns);

@@ -20,36 +20,32 @@ enum Scheme {
     Common,
 }
 
-/// Appends a column to `out`.
-pub fn write(numbers: &[i64], out: &mut Vec<u8>) {
+/// Appends a column to `out`. `codes` is room to work in: whoever writes many columns need not make it anew.
+pub fn write(numbers: &[i64], codes: &mut Vec<u64>, out: &mut Vec<u8>) {
     if numbers.iter().all(|number| *number == 0) {
         return;
     }
     let (scheme, base) = choose(numbers);
-    let is_coded = |number: &i64| scheme != Scheme::Common || *number != base;
-    let coded = numbers.iter().copied().filter(|number| is_coded(number));
-    let differences: Vec<i64> = coded.map(|number| number.wrapping_sub(base)).collect();
-    let magnitude = |difference: i64| match scheme {
-        Scheme::Above => difference.cast_unsigned(),
-        Scheme::Plain | Scheme::Common => difference.unsigned_abs(),
-    };
-    let (marks, shift, divisor) = factor(differences.iter().map(|difference| magnitude(*difference)));
-    let codes: Vec<u64> = differences
-        .iter()
-        .map(|difference| {
-            let part = magnitude(*difference) >> shift;
-            // Nearly always there is none, and a division costs more than all the rest.
-            let part = if divisor == 1 { part } else { part / divisor };
-            match scheme {
-                Scheme::Above => part,
-                Scheme::Plain | Scheme::Common if *difference < 0 => {
-                    zigzag(part.cast_signed().wrapping_neg())
-                }
-                Scheme::Plain | Scheme::Common => zigzag(part.cast_signed()),
-            }
-        })
-        .collect();
-    let rice = parameter(&codes);
+    let is_coded = |number: i64| scheme != Scheme::Common || number != base;
+    let coded = || numbers.iter().copied().filter(|number| is_coded(*number));
+    let differences = || coded().map(|number| number.wrapping_sub(base));
+    codes.clear();
+    match scheme {
+        Scheme::Above => codes.extend(differences().map(i64::cast_unsigned)),
+        Scheme::Plain | Scheme::Common => codes.extend(differences().map(i64::unsigned_abs)),
+    }
+    let (marks, shift, divisor) = factor(codes.iter().copied());
+    for (code, difference) in codes.iter_mut().zip(differences()) {
+        let part = *code >> shift;
+        // Nearly always there is none, and a division costs more than all the rest.
+        let part = if divisor == 1 { part } else { part / divisor };
+        *code = match scheme {
+            Scheme::Above => part,
+            Scheme::Plain | Scheme::Common if difference < 0 => zigzag(part.cast_signed().wrapping_neg()),
+            Scheme::Plain | Scheme::Common => zigzag(part.cast_signed()),
+        };
+    }
+    let rice = parameter(codes);
     let scheme_bits = match scheme {
         Scheme::Plain => 0,
         Scheme::Above => 1 << 6,
@@ -59,14 +55,16 @@ pub fn write(numbers: &[i64], out: &mut Vec<u8>) {
     out.push(marks);
     write_varint(zigzag(base), out);
     let mut bits = Writer { out, pending: 0, used: 0 };
-    let mut codes = codes.into_iter();
-    for number in numbers {
-        if scheme == Scheme::Common {
-            bits.put(u64::from(is_coded(number)), 1);
+    if scheme == Scheme::Common {
+        let mut codes = codes.iter();
+        for number in numbers {
+            bits.put(u64::from(is_coded(*number)), 1);
+            if is_coded(*number) {
+                bits.rice(codes.next().copied().unwrap_or(0), rice);
+            }
         }
-        if is_coded(number) {
-            bits.rice(codes.next().unwrap_or(0), rice);
-        }
+    } else {
+        codes.iter().for_each(|code| bits.rice(*code, rice));
     }
     bits.end();
 }
@@ -82,22 +80,28 @@ fn choose(numbers: &[i64]) -> (Scheme, i64) {
             _ => lead -= 1,
         }
     }
-    if numbers.iter().filter(|number| **number == common).count() * 2 > numbers.len() {
+    if lead > 0 && numbers.iter().filter(|number| **number == common).count() * 2 > numbers.len() {
         return (Scheme::Common, common);
     }
-    let least = numbers.iter().copied().min().unwrap_or(0);
-    let plain = numbers.iter().map(|number| u128::from(zigzag(*number))).sum::<u128>();
-    let above = numbers.iter().map(|n| u128::from(n.wrapping_sub(least).cast_unsigned())).sum::<u128>();
-    if above < plain { (Scheme::Above, least) } else { (Scheme::Plain, 0) }
+    let (mut least, mut plain, mut sum) = (i64::MAX, 0_u128, 0_i128);
+    for number in numbers {
+        least = least.min(*number);
+        plain += u128::from(zigzag(*number));
+        sum += i128::from(*number);
+    }
+    let above = sum - i128::from(least) * i128::try_from(numbers.len()).unwrap_or(0);
+    if above.unsigned_abs() < plain { (Scheme::Above, least) } else { (Scheme::Plain, 0) }
 }
 
 /// The Rice parameter with which these codes are shortest, looked for on both sides of their mean's width.
 fn parameter(codes: &[u64]) -> u32 {
+    let count = u64::try_from(codes.len()).unwrap_or(u64::MAX);
     let bits = |rice: u32| {
-        codes.iter().map(|code| u64::from(rice) + (code >> rice).min(88)).fold(0, u64::saturating_add)
+        let runs = codes.iter().map(|code| (code >> rice).min(88)).fold(0, u64::wrapping_add);
+        count.saturating_mul(u64::from(rice)).saturating_add(runs)
     };
     let sum = codes.iter().copied().fold(0, u64::saturating_add);
-    let mean = sum / u64::try_from(codes.len()).unwrap_or(1).max(1);
+    let mean = sum / count.max(1);
     let mut rice = (u64::BITS - mean.leading_zeros()).min(63);
     let mut best = bits(rice);
     while let Some(less) = rice.checked_sub(1) {
@@ -137,10 +141,11 @@ impl Writer<'_> {
     fn put(&mut self, bits: u64, count: u32) {
         self.pending |= bits << self.used;
         self.used += count;
-        while self.used >= 8 {
-            self.out.push(low_byte(self.pending));
-            self.pending >>= 8;
-            self.used -= 8;
+        if self.used >= 32 {
+            let [a, b, c, d, ..] = self.pending.to_le_bytes();
+            self.out.extend_from_slice(&[a, b, c, d]);
+            self.pending >>= 32;
+            self.used -= 32;
         }
     }
 
@@ -155,6 +160,10 @@ impl Writer<'_> {
 
     fn rice(&mut self, code: u64, rice: u32) {
         match u32::try_from(code >> rice) {
+            Ok(run) if run < LONGEST_RUN && run + 1 + rice <= 32 => {
+                let low = code & ((1 << rice) - 1);
+                self.put((1 << run) - 1 | low << (run + 1), run + 1 + rice);
+            }
             Ok(run) if run <= LONGEST_RUN => {
                 self.put((1 << run) - 1, run + 1);
                 self.put_long(code, rice);
@@ -167,9 +176,8 @@ impl Writer<'_> {
     }
 
     fn end(&mut self) {
-        if self.used > 0 {
-            self.out.push(low_byte(self.pending));
-        }
+        let bytes = usize::try_from(self.used.div_ceil(8)).unwrap_or(0);
+        self.out.extend(self.pending.to_le_bytes().into_iter().take(bytes));
     }
 }
 

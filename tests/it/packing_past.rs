@@ -93,7 +93,7 @@ proptest! {
     #[test]
     fn numbers_come_out_as_they_went_in(numbers in numbers()) {
         let mut bytes = Vec::new();
-        rice::write(&numbers, &mut bytes);
+        rice::write(&numbers, &mut Vec::new(), &mut bytes);
         prop_assert!(bytes.len() <= 12 + numbers.len() * 90 / 8, "{} bytes", bytes.len());
         let mut read = Numbers::of(&bytes).unwrap();
         for number in &numbers {
