@@ -14,6 +14,7 @@ pub mod kin;
 pub mod known;
 pub mod latest;
 pub mod loss;
+mod narrow;
 pub mod node;
 pub mod oddity;
 mod opened;

@@ -71,6 +71,7 @@ mod rolling;
 mod rolling_known;
 mod rolling_nodes;
 mod rolling_sums;
+mod rows;
 mod scraped;
 mod secrets;
 mod selectors;

@@ -1,6 +1,6 @@
 //! Blocks told by what differs from the one after them: whatever is read going back is what was put in, to the last bit.
 
-use crate::handmade::cases;
+use crate::handmade::{cases, keys};
 use crate::packing_blocks::{Cells, block, metrics, rows};
 use heapster::model::metric::{Metric, MetricKey};
 use heapster::rollup::block::Block;
@@ -123,9 +123,9 @@ proptest! {
         }
         let metrics: BTreeSet<&MetricKey> = windows.iter().flat_map(Cells::keys).map(|(_, metric)| metric).collect();
         let uptime = MetricKey::Known(Metric::Uptime);
-        for (entity, labels) in rows(count).iter() {
+        for (entity, labels) in keys(&rows(count)) {
             for metric in metrics.iter().copied().chain([&uptime]).filter(|metric| metric.is_public()) {
-                let value = |block: &Block| block.value(block.layout.rows.find(entity, labels)?, metric);
+                let value = |block: &Block| block.value(block.layout.rows.find(&entity, labels.as_ref())?, metric);
                 let with_stamp = |block: &Arc<Block>| Some((block.window.end(), value(block)?));
                 let expected: Points = blocks
                     .iter()
@@ -135,7 +135,7 @@ proptest! {
                 let key = SeriesKey {
                     entity: entity.clone(),
                     metric: metric.name().to_owned(),
-                    labels: labels.cloned(),
+                    labels: labels.clone(),
                 };
                 let mut points = Points::new();
                 ring.read(&key, Span::ALL, &mut points);

@@ -142,6 +142,7 @@ impl<'a> Reader<'a> {
     fn rows(&mut self) -> Option<Rows> {
         let entities = self.many(Self::entity)?;
         let labels = self.many(Self::labels)?;
+        let is_sorted = entities.is_sorted_by(|a, b| a < b) && labels.is_sorted_by(|a, b| a < b);
         let (mut at, whole) = (0_u32, (entities.len(), labels.len()));
         let rows = self.many(|reader| {
             at = at.checked_add(u32::try_from(reader.number()?).ok()?)?;
@@ -149,7 +150,10 @@ impl<'a> Reader<'a> {
             let known = usize::try_from(at).ok()? < whole.0 && usize::try_from(label).ok()? <= whole.1;
             known.then_some((at, label))
         })?;
-        Some(Rows { entities: entities.into(), labels: labels.into(), rows: rows.into() })
+        let entities: Vec<&Entity> = entities.iter().collect();
+        // What is not in order could not be found.
+        let is_sorted = is_sorted && rows.is_sorted_by(|a, b| a < b);
+        is_sorted.then(|| Rows::of(&entities, labels.into(), &rows))
     }
 
     fn entity(&mut self) -> Option<Entity> {
