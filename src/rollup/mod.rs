@@ -13,6 +13,7 @@ mod homes;
 pub mod kin;
 pub mod known;
 pub mod latest;
+pub mod layout;
 pub mod loss;
 mod narrow;
 pub mod node;

@@ -5,7 +5,7 @@
 //! where its rate came from, a container's available memory mirrors its working set. So both of a counter and its rate
 //! cost little more than one, and either is exact.
 
-use super::block::{Block, Filled, Layout, Row, RowSet, uptime};
+use super::block::{Block, Filled, Layout, Row, uptime};
 use super::opened::Opened;
 use super::pack::{Column, read_varint, write_varint};
 use super::rice::{self, Numbers};
@@ -106,9 +106,9 @@ fn opened(block: &Block) -> Opened<'_> {
 /// What the newer block holds where the older one has the values of one of its columns: 0 where it has none.
 fn newer_values(newer: &Block, layout: &Arc<Layout>, position: usize, values: &mut Vec<u64>) {
     values.clear();
-    let Some((key, rows)) = layout.columns.get(position) else { return };
+    let Some((key, rows)) = layout.column(position) else { return };
     match newer.column_like(layout, position, key) {
-        Some((present, column)) if present == &**rows => values.extend(column.iter()),
+        Some((present, column)) if present == rows => values.extend(column.iter()),
         Some((present, column)) => {
             let mut held = present.iter().zip(column.iter()).peekable();
             values.extend(rows.iter().map(|row| {
@@ -157,7 +157,7 @@ impl Past {
 
     /// The moving columns with what each is a column of.
     fn columns(&self) -> impl Iterator<Item = Option<Numbers<'_>>> {
-        let count = self.layout.columns.len() - self.layout.steady;
+        let count = self.layout.columns().len() - self.layout.steady;
         let mut lengths: &[u8] = &self.moving;
         let mut columns = lengths;
         for _ in 0..count {
@@ -174,7 +174,7 @@ impl Past {
     /// The steady column at a position of the layout. None where the column there moves.
     fn steady(&self, position: usize) -> Option<Column<'_>> {
         let mut rest: &[u8] = &self.steady;
-        let columns = self.layout.columns.iter().take(self.layout.steady);
+        let columns = self.layout.columns().take(self.layout.steady);
         let mut columns = columns.map_while(|(_, present)| {
             let (column, behind) = Column::split(rest, present.len())?;
             rest = behind;
@@ -186,7 +186,7 @@ impl Past {
     /// The numbers of the moving column at a position of the layout.
     fn column(&self, position: usize) -> Option<Numbers<'_>> {
         let (count, at) =
-            (self.layout.columns.len() - self.layout.steady, position.checked_sub(self.layout.steady)?);
+            (self.layout.columns().len() - self.layout.steady, position.checked_sub(self.layout.steady)?);
         let (mut rest, mut start, mut length) = (&*self.moving, 0, 0);
         for nth in 0..count {
             let (next, behind) = read_varint(rest)?;
@@ -208,7 +208,7 @@ impl Past {
         let rows = self.layout.rows.len();
         let mut values: Vec<Vec<u64>> = Vec::new();
         let mut rest: &[u8] = &self.steady;
-        for (key, present) in self.layout.columns.iter().take(steady) {
+        for (key, present) in self.layout.columns().take(steady) {
             let split = Column::split(rest, present.len());
             let column: Vec<u64> = split.into_iter().flat_map(|(column, _)| column.iter()).collect();
             rest = split.map_or(&[], |(_, rest)| rest);
@@ -218,7 +218,7 @@ impl Past {
             values.push(column);
         }
         let mut new = Vec::new();
-        let moving = self.layout.columns.iter().enumerate().skip(steady);
+        let moving = self.layout.columns().enumerate().skip(steady);
         for ((position, (key, present)), numbers) in moving.zip(self.columns()) {
             let Some(mut numbers) = numbers else { break };
             newer_values(newer, &self.layout, position, &mut new);
@@ -233,12 +233,9 @@ impl Past {
             }
             values.push(column);
         }
-        let columns = self.layout.columns.iter().zip(&values);
-        let columns = columns.map(|((metric, present), values)| Filled {
-            metric: metric.clone(),
-            present: RowSet::clone(present),
-            values,
-        });
+        let columns = self.layout.columns().zip(&values);
+        let columns =
+            columns.map(|((metric, present), values)| Filled { metric: metric.clone(), present, values });
         let (rows, facts) = (self.layout.rows.clone(), self.facts.clone());
         let block = Block::new(self.window, self.scraped_at, rows, columns.collect(), facts, Some(newer));
         Block { layout: self.layout.clone(), ..block }

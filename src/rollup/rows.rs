@@ -1,4 +1,4 @@
-//! Whose values a block holds, and which of them have a value of a metric. The values are left to [`super::block`].
+//! Whose values a block holds. Which of them have a value of which metric is left to [`super::layout`].
 
 use super::narrow::Narrow;
 use crate::model::Map;
@@ -294,57 +294,4 @@ fn first_not(range: Range<usize>, is_so: impl Fn(usize) -> bool) -> usize {
         }
     }
     from
-}
-
-/// A set of rows that can tell how many of it come before a row.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RowSet {
-    pub(super) words: Box<[u64]>,
-    count: usize,
-}
-
-impl RowSet {
-    /// The rows whose bit is set in `words`, 64 a word, lowest first.
-    pub fn from_words(words: &[u64]) -> Self {
-        let count = words.iter().map(|word| usize::try_from(word.count_ones()).unwrap_or(0)).sum();
-        Self { words: words.into(), count }
-    }
-
-    /// How many members there are.
-    pub fn len(&self) -> usize {
-        self.count
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.count == 0
-    }
-
-    /// How many members come before `row`. None where it is no member.
-    pub(super) fn rank(&self, row: Row) -> Option<usize> {
-        let (at, bit) = (row / 64, row % 64);
-        let word = *self.words.get(at)?;
-        if word >> bit & 1 == 0 {
-            return None;
-        }
-        let before = self.words.get(..at)?.iter().map(|word| word.count_ones()).sum::<u32>();
-        usize::try_from(before + (word & ((1 << bit) - 1)).count_ones()).ok()
-    }
-
-    /// Whether `row` is a member.
-    pub fn has(&self, row: Row) -> bool {
-        self.words.get(row / 64).is_some_and(|word| word >> (row % 64) & 1 == 1)
-    }
-
-    /// The members, lowest first.
-    pub fn iter(&self) -> impl Iterator<Item = Row> {
-        self.words.iter().enumerate().flat_map(|(at, word)| {
-            let mut left = *word;
-            std::iter::from_fn(move || {
-                let bit = usize::try_from(left.trailing_zeros()).ok().filter(|bit| *bit < 64)?;
-                left &= left - 1;
-                Some(at * 64 + bit)
-            })
-        })
-    }
 }

@@ -35,6 +35,7 @@ mod handmade;
 mod labels;
 mod large;
 mod latest;
+mod layouts;
 mod legacy;
 mod legacy_broken;
 mod legacy_sums;

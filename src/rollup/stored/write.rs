@@ -150,8 +150,8 @@ impl Writer {
 
     fn columns(&mut self, layout: &Layout) {
         self.count(layout.steady);
-        self.count(layout.columns.len());
-        for (key, present) in &layout.columns {
+        self.count(layout.columns().len());
+        for (key, present) in layout.columns() {
             let (kind, name) = match key {
                 MetricKey::Known(known) => (metric::KNOWN, &known.descriptor().name.into()),
                 MetricKey::Resource(name) => (metric::RESOURCE, name),
@@ -160,7 +160,7 @@ impl Writer {
             self.number(kind);
             self.text(name);
             self.count(present.words.len());
-            for word in &present.words {
+            for word in present.words {
                 self.out.extend_from_slice(&word.to_le_bytes());
             }
         }
