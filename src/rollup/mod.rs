@@ -21,6 +21,7 @@ pub mod oddity;
 mod opened;
 pub mod pack;
 mod packer;
+pub mod part;
 pub mod past;
 pub mod pause;
 pub mod points;

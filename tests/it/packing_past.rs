@@ -178,3 +178,21 @@ fn newest_is_whole_and_so_is_the_last_of_some_rows() {
     let layouts: Vec<_> = ring.layouts().map(|layout| layout.columns().count()).collect();
     assert_eq!(layouts, [2, 2, 1, 2], "each block has its own columns");
 }
+
+#[test]
+fn older_blocks_have_in_common_what_does_not_change() {
+    let rows = rows(5);
+    let cells = |held| Cells::from([((0, MetricKey::Known(Metric::MemoryUsage)), held)]);
+    let (mut ring, mut last) = (Ring::default(), None::<Arc<Block>>);
+    for at in 0..30 {
+        let made = Arc::new(block(&rows, &cells(at as u64), at, last.as_deref()));
+        ring.push(made.clone(), Duration::from_secs(at as u64));
+        last = Some(made);
+    }
+    let last = last.unwrap();
+    // The newest block's and one for all the others.
+    assert_eq!(Arc::strong_count(&last.layout), 2);
+    assert!(ring.forms().all(|form| Arc::ptr_eq(form.layout(), &last.layout)));
+    // Where its bytes are, what it has in common, which window, and when it was asked for.
+    assert!(size_of::<Form>() <= 48, "{}", size_of::<Form>());
+}
