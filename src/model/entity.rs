@@ -78,28 +78,47 @@ impl Entity {
     }
 
     /// The `type` label that Heapster gave such an entity (`metrics/core/labels.go`).
-    pub const fn type_label(&self) -> &'static str {
+    pub fn type_label(&self) -> &'static str {
+        self.borrowed().type_label()
+    }
+}
+
+impl EntityRef<'_> {
+    /// The `type` label that Heapster gave such an entity (`metrics/core/labels.go`).
+    pub const fn type_label(self) -> &'static str {
         match self {
             Self::Cluster => "cluster",
             Self::Namespace(_) => "ns",
             Self::Node(_) => "node",
-            Self::FreeContainer { .. } => "sys_container",
-            Self::Pod { .. } => "pod",
-            Self::PodContainer { .. } => "pod_container",
+            Self::FreeContainer(..) => "sys_container",
+            Self::Pod(..) => "pod",
+            Self::PodContainer(..) => "pod_container",
         }
     }
 }
 
+impl<'a> From<&'a Entity> for EntityRef<'a> {
+    fn from(entity: &'a Entity) -> Self {
+        entity.borrowed()
+    }
+}
+
 impl fmt::Display for Entity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.borrowed().fmt(f)
+    }
+}
+
+impl fmt::Display for EntityRef<'_> {
     /// Heapster's key of the entity (`metrics/core/ms_keys.go`), for logs and the log sink.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Cluster => f.write_str("cluster"),
             Self::Namespace(namespace) => write!(f, "namespace:{namespace}"),
             Self::Node(node) => write!(f, "node:{node}"),
-            Self::FreeContainer { node, container } => write!(f, "node:{node}/container:{container}"),
-            Self::Pod { namespace, pod } => write!(f, "namespace:{namespace}/pod:{pod}"),
-            Self::PodContainer { namespace, pod, container } => {
+            Self::FreeContainer(node, container) => write!(f, "node:{node}/container:{container}"),
+            Self::Pod(namespace, pod) => write!(f, "namespace:{namespace}/pod:{pod}"),
+            Self::PodContainer(namespace, pod, container) => {
                 write!(f, "namespace:{namespace}/pod:{pod}/container:{container}")
             }
         }

@@ -190,6 +190,9 @@ macro_rules! catalogue {
             /// Every metric, in the catalogue's order.
             pub const ALL: &'static [Metric] = &[$(Metric::$variant,)*];
 
+            /// The key of every metric, in the same order.
+            pub const KEYS: &'static [MetricKey] = &[$(MetricKey::Known(Metric::$variant),)*];
+
             /// The metric's line.
             pub const fn descriptor(self) -> &'static Descriptor {
                 match self {

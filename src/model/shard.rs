@@ -5,7 +5,7 @@
 //! (64 bits) is combined with the number of each shard and scrambled, and the shard with the highest result takes the node
 //! (rendezvous hashing). When a shard is added, the only nodes that move are those that it takes.
 
-use super::entity::Entity;
+use super::entity::EntityRef;
 use std::fmt;
 use std::str::FromStr;
 
@@ -81,9 +81,9 @@ impl FromStr for Shard {
 
 /// The label of a point that is of one shard alone: the sums of namespaces and of the cluster, of which every shard has
 /// its own part.
-pub fn label<'s>(shard: Option<&'s str>, entity: &Entity) -> Option<(&'static str, &'s str)> {
+pub fn label<'s>(shard: Option<&'s str>, entity: EntityRef<'_>) -> Option<(&'static str, &'s str)> {
     match entity {
-        Entity::Cluster | Entity::Namespace(_) => shard.map(|shard| (LABEL, shard)),
+        EntityRef::Cluster | EntityRef::Namespace(_) => shard.map(|shard| (LABEL, shard)),
         _ => None,
     }
 }

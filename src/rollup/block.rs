@@ -1,83 +1,20 @@
 //! One node's answer (or one window's sums) as one immutable packed block: the message, and the newest that is kept.
 //! What goes in is left to [`super::node`] and [`super::sum`], how long it stays to [`super::history`].
 
+use super::layout::words_for;
+pub use super::layout::{Layout, RowSet};
 use super::pack::Column;
 use super::packer::{Packer, is_steady};
-pub use super::rows::{Row, RowSet, Rows};
+pub use super::rows::{Row, Rows};
 use crate::model::inventory::NodeInventory;
 use crate::model::metric::{Metric, MetricKey};
 use crate::model::time::{Timestamp, Window};
 use std::sync::Arc;
 
-/// Which rows have a value of which metric. Shared like [`Rows`].
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Layout {
-    /// The rows.
-    pub rows: Arc<Rows>,
-    pub(super) columns: Box<[(MetricKey, Arc<RowSet>)]>,
-    /// How many of the columns, the first ones, hardly ever change.
-    pub(super) steady: usize,
-}
-
-impl Layout {
-    /// The metrics that a row has a value of, those included that are worked out when read.
-    pub fn metrics_of(&self, row: Row) -> impl Iterator<Item = MetricKey> {
-        let stored = self.columns.iter().filter(move |(_, set)| set.has(row)).map(|(metric, _)| metric);
-        let started = stored.clone().any(|metric| *metric == MetricKey::Known(Metric::StartTime));
-        stored.cloned().chain(started.then_some(MetricKey::Known(Metric::Uptime)))
-    }
-
-    /// Every metric that is stored, and the rows that have a value of it.
-    pub fn columns(&self) -> impl Iterator<Item = (&MetricKey, &RowSet)> {
-        self.columns.iter().map(|(metric, rows)| (metric, &**rows))
-    }
-
-    /// Where a row's value of a metric is: the column's position, and the value's in it.
-    pub(super) fn place(&self, row: Row, metric: &MetricKey) -> Option<(usize, usize)> {
-        let at = self.position(metric)?;
-        Some((at, self.columns.get(at)?.1.rank(row)?))
-    }
-
-    fn position(&self, metric: &MetricKey) -> Option<usize> {
-        let (part, first) = match is_steady(metric) {
-            true => (self.columns.get(..self.steady)?, 0),
-            false => (self.columns.get(self.steady..)?, self.steady),
-        };
-        Some(first + part.binary_search_by(|(key, _)| key.cmp(metric)).ok()?)
-    }
-
-    /// Where each column begins in a block's bytes. None where they end before the last does.
-    pub(super) fn starts(&self, steady: &[u8], moving: &[u8]) -> Option<Box<[u32]>> {
-        let (mut whole, mut rest) = (steady, steady);
-        let starts = self.columns.iter().enumerate().map(|(at, (_, present))| {
-            if at == self.steady {
-                (whole, rest) = (moving, moving);
-            }
-            let start = u32::try_from(whole.len() - rest.len()).ok()?;
-            rest = Column::split(rest, present.len())?.1;
-            Some(start)
-        });
-        starts.collect()
-    }
-
-    /// How many values a block of this layout has.
-    pub fn points(&self) -> usize {
-        self.columns.iter().map(|(_, present)| present.len()).sum()
-    }
-
-    /// The metric of this name that some row has.
-    pub fn metric_named(&self, name: &str) -> Option<MetricKey> {
-        if name == Metric::Uptime.descriptor().name {
-            return Some(MetricKey::Known(Metric::Uptime));
-        }
-        self.columns.iter().map(|(key, _)| key).find(|key| key.name() == name).cloned()
-    }
-}
-
 /// One metric's column of a block.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Located<'a> {
-    present: &'a RowSet,
+    present: RowSet<'a>,
     column: Column<'a>,
 }
 
@@ -93,7 +30,7 @@ pub struct Filled<'a> {
     /// Of which metric.
     pub metric: MetricKey,
     /// Of which rows.
-    pub present: RowSet,
+    pub present: RowSet<'a>,
     /// The values.
     pub values: &'a [u64],
 }
@@ -134,22 +71,26 @@ impl Block {
         columns.retain(|column| !column.values.is_empty());
         columns.sort_by(|a, b| (!is_steady(&a.metric), &a.metric).cmp(&(!is_steady(&b.metric), &b.metric)));
         let mut packer = Packer::new(rows, previous);
+        let mut words = vec![0; words_for(packer.rows())];
         for column in &columns {
-            packer.add(&column.metric, &column.present.words, column.values);
+            // As many words as there are rows for.
+            words.fill(0);
+            words.iter_mut().zip(column.present.words).for_each(|(slot, word)| *slot = *word);
+            packer.add(&column.metric, &words, column.values);
         }
         packer.finish(window, scraped_at, facts)
     }
 
     /// Every column with its rows, in the layout's order.
-    pub(super) fn columns(&self) -> impl Iterator<Item = (&MetricKey, &RowSet, Column<'_>)> {
+    pub(super) fn columns(&self) -> impl Iterator<Item = (&MetricKey, RowSet<'_>, Column<'_>)> {
         let mut bytes: &[u8] = &self.steady;
-        self.layout.columns.iter().enumerate().map_while(move |(at, (metric, present))| {
+        self.layout.columns().enumerate().map_while(move |(at, (metric, present))| {
             if at == self.layout.steady {
                 bytes = &self.moving;
             }
             let (column, rest) = Column::split(bytes, present.len())?;
             bytes = rest;
-            Some((metric, &**present, column))
+            Some((metric, present, column))
         })
     }
 
@@ -168,7 +109,7 @@ impl Block {
         layout: &Arc<Layout>,
         position: usize,
         key: &MetricKey,
-    ) -> Option<(&RowSet, Column<'_>)> {
+    ) -> Option<(RowSet<'_>, Column<'_>)> {
         let same = Arc::ptr_eq(&self.layout, layout);
         let at = if same { position } else { self.layout.position(key)? };
         self.column_at(at).map(|Located { present, column }| (present, column))
@@ -176,7 +117,7 @@ impl Block {
 
     /// The column at a position of the layout.
     fn column_at(&self, at: usize) -> Option<Located<'_>> {
-        let present: &RowSet = &self.layout.columns.get(at)?.1;
+        let (_, present) = self.layout.column(at)?;
         let bytes: &[u8] = if at < self.layout.steady { &self.steady } else { &self.moving };
         let start = usize::try_from(*self.starts.get(at)?).ok()?;
         let (column, _) = Column::split(bytes.get(start..)?, present.len())?;

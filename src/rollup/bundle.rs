@@ -2,8 +2,9 @@
 //! blocks of every age are never free. When they are looked for is left to [`super::cluster`].
 
 use super::history::{Loose, Ring};
-use bytes::Bytes;
+use super::part::Part;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// How many bytes are put together at most, unless a single block has more: whole pages.
 pub const PIECE: usize = 64 * 1024;
@@ -35,10 +36,12 @@ fn put_together(some: Vec<Loose<'_>>, size: usize) {
         piece.extend_from_slice(past.bytes());
         ends.push(piece.len());
     }
-    let piece = Bytes::from(piece);
+    let piece: Arc<[u8]> = piece.into();
     let mut start = 0;
     for (past, end) in some.into_iter().zip(ends) {
-        past.replace(piece.slice(start..end));
+        if let Some(part) = Part::of(&piece, start..end) {
+            past.replace(part);
+        }
         start = end;
     }
 }

@@ -124,7 +124,7 @@ fn places(rows: &Rows, chosen: &[Chosen<'_>], answer: &Answer<'_>) -> Option<Vec
             .find(|row| rows.key(*row).is_some_and(|(_, labels)| each.part.has_labels(labels)))?;
         if let (Subject::Pod(namespace, name), Part::Whole) = (each.subject, each.part)
             && let Some(facts) = answer.inventory.pod(namespace, name)
-            && let Some((Entity::Pod { pod, .. }, _)) = rows.key(row)
+            && let [_, Some(pod), _] = rows.names(rows.pair(row)?.0)
             && !Arc::ptr_eq(pod, &facts.name)
         {
             return None;
@@ -148,7 +148,7 @@ struct Labeller<'a> {
 impl<'a> Labeller<'a> {
     fn with(before: Option<&Rows>) -> Self {
         let mut labeller = Self::default();
-        for labels in before.iter().flat_map(|rows| &rows.labels) {
+        for labels in before.iter().flat_map(|rows| rows.labels()) {
             labels.lend(&mut labeller.names, &mut labeller.sets);
         }
         labeller
@@ -191,18 +191,17 @@ impl<'a> Namer<'a> {
         }
     }
 
-    /// The subject in the table before.
-    fn held(&self, subject: Subject<'_>) -> Option<&'a Entity> {
+    /// The subject's names in the table before.
+    fn held(&self, subject: Subject<'_>) -> [Option<&'a Name>; 3] {
         let entity = subject.of_node(&self.inventory.node.name);
-        self.before.and_then(|rows| rows.entities.get(rows.position(entity, 0)?))
+        let names = self.before.and_then(|rows| Some(rows.names(rows.position(entity, 0)?)));
+        names.unwrap_or_default()
     }
 
     /// The name of a container that the inventory does not know.
     fn container(&self, subject: Subject<'_>, name: &str) -> Name {
         match self.held(subject) {
-            Some(Entity::FreeContainer { container, .. } | Entity::PodContainer { container, .. }) => {
-                container.clone()
-            }
+            [_, Some(container), None] | [.., Some(container)] => container.clone(),
             _ => name.into(),
         }
     }
@@ -216,7 +215,7 @@ impl<'a> Namer<'a> {
             return made.clone();
         }
         let names = match self.held(Subject::Pod(namespace, name)) {
-            Some(Entity::Pod { namespace, pod }) => (namespace.clone(), pod.clone()),
+            [Some(namespace), Some(pod), _] => (namespace.clone(), pod.clone()),
             _ => (namespace.into(), name.into()),
         };
         self.strangers.insert((namespace, name), names.clone());

@@ -8,7 +8,7 @@ use super::history::{Form, Ring};
 use super::homes::Homes;
 use super::schedule::Schedule;
 use super::sum::NamespaceSums;
-use crate::model::entity::{Entity, Name};
+use crate::model::entity::{EntityRef, Name};
 use crate::model::time::{Timestamp, Window};
 use crate::model::{Map, Set};
 use std::collections::BTreeMap;
@@ -158,7 +158,7 @@ impl Cluster {
             self.listed.take();
         }
         if !is_same {
-            for (namespace, pod) in pods_of(rows) {
+            for (namespace, pod) in rows.pods() {
                 self.homes.add(namespace, pod, node);
             }
         }
@@ -287,9 +287,9 @@ impl Cluster {
         }
         gone.retain(|rows| !node.ring.layouts().any(|kept| Arc::ptr_eq(&kept.rows, rows)));
         let mut pods = 0;
-        for (namespace, pod) in gone.into_iter().flat_map(|rows| pods_of(rows)) {
-            let entity = Entity::Pod { namespace: namespace.clone(), pod: pod.clone() };
-            if !node.ring.layouts().any(|kept| kept.rows.find(&entity, None).is_some()) {
+        for (namespace, pod) in gone.into_iter().flat_map(|rows| rows.pods()) {
+            let entity = EntityRef::Pod(namespace, pod);
+            if !node.ring.layouts().any(|kept| kept.rows.find(entity, None).is_some()) {
                 self.homes.forget(namespace, pod, name);
                 pods += 1;
             }
@@ -305,7 +305,7 @@ impl Cluster {
             held.blocks += blocks;
             held.points += points;
             held.bytes += bytes;
-            held.entities += ring.latest().map_or(0, |block| block.layout.rows.entities().len());
+            held.entities += ring.latest().map_or(0, |block| block.layout.rows.entity_count());
         }
         held
     }
@@ -368,9 +368,9 @@ impl Cluster {
     pub(super) fn namespaces(&self) -> &Arc<[Name]> {
         self.listed.get_or_init(|| {
             let is_listed = |namespace: &Name, pod: &Name| {
-                let entity = Entity::Pod { namespace: namespace.clone(), pod: pod.clone() };
+                let entity = EntityRef::Pod(namespace, pod);
                 let mut recent = self.homes(namespace, pod).flat_map(|ring| self.recent(ring));
-                recent.any(|form| form.layout().rows.find(&entity, None).is_some())
+                recent.any(|form| form.layout().rows.find(entity, None).is_some())
             };
             let has_pod = |namespace: &&Name| self.homes.pods(namespace).any(|pod| is_listed(namespace, pod));
             self.homes.namespaces().filter(has_pod).cloned().collect()
@@ -381,11 +381,4 @@ impl Cluster {
 /// Whether a window is the last one closed, the one before it, or a later one.
 fn is_recent(next_to_close: Option<i64>, window: Window) -> bool {
     next_to_close.is_none_or(|next| window.index() >= next - 2)
-}
-
-fn pods_of(rows: &Rows) -> impl Iterator<Item = (&Name, &Name)> {
-    rows.entities().iter().filter_map(|entity| match entity {
-        Entity::Pod { namespace, pod } => Some((namespace, pod)),
-        _ => None,
-    })
 }

@@ -2,11 +2,11 @@
 //! newest is whole, an older one is left to [`super::past`] as soon as there is one after it.
 
 use super::block::{Block, Layout};
+use super::part::Part;
 use super::past::{Past, Trail};
 use crate::model::entity::{Entity, Labels};
 use crate::model::metric::{MetricKey, Value};
 use crate::model::time::{Timestamp, Window};
-use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,7 +50,7 @@ pub enum Form {
     /// As it came: the newest one, and those of which the one after has other rows.
     Whole(Arc<Block>),
     /// By what differs from the one after it.
-    Past(Arc<Past>),
+    Past(Past),
 }
 
 impl Form {
@@ -66,7 +66,7 @@ impl Form {
     pub fn window(&self) -> Window {
         match self {
             Self::Whole(block) => block.window,
-            Self::Past(past) => past.window,
+            Self::Past(past) => past.window(),
         }
     }
 
@@ -74,14 +74,21 @@ impl Form {
     pub fn layout(&self) -> &Arc<Layout> {
         match self {
             Self::Whole(block) => &block.layout,
-            Self::Past(past) => &past.layout,
+            Self::Past(past) => past.layout(),
+        }
+    }
+
+    fn past(&self) -> Option<&Past> {
+        match self {
+            Self::Whole(_) => None,
+            Self::Past(past) => Some(past),
         }
     }
 
     fn parts(&self) -> (&Arc<[u8]>, usize) {
         match self {
             Self::Whole(block) => (&block.steady, block.moving.len()),
-            Self::Past(past) => (&past.steady, past.moving.len()),
+            Self::Past(past) => past.parts(),
         }
     }
 
@@ -116,8 +123,8 @@ const ROOM: usize = 4;
 #[derive(Debug)]
 struct Kept {
     form: Form,
-    /// By the monotonic clock, so that a stepped wall clock loses nothing.
-    received: Duration,
+    /// Nanoseconds by the monotonic clock, so that a stepped wall clock loses nothing.
+    received: u64,
     /// Whether its bytes lie together with those of others.
     bundled: bool,
 }
@@ -125,24 +132,24 @@ struct Kept {
 /// An older block whose bytes lie by themselves.
 #[derive(Debug)]
 pub struct Loose<'r> {
-    past: &'r mut Arc<Past>,
+    past: &'r mut Past,
     bundled: &'r mut bool,
 }
 
 impl Loose<'_> {
     /// The window whose end stamps every point.
     pub fn window(&self) -> Window {
-        self.past.window
+        self.past.window()
     }
 
     /// Its bytes.
     pub fn bytes(&self) -> &[u8] {
-        &self.past.moving
+        self.past.moving()
     }
 
     /// Puts the same bytes in the place of its own. Whoever is reading it goes on with the old ones.
-    pub fn replace(self, bytes: Bytes) {
-        Arc::make_mut(self.past).moving = bytes;
+    pub(super) fn replace(self, bytes: Part) {
+        self.past.put_moving(bytes);
         *self.bundled = true;
     }
 }
@@ -161,12 +168,13 @@ impl Ring {
         let new = Form::Whole(block.clone());
         self.points += block.layout.points();
         self.bytes += new.own_bytes(None);
+        let before = self.forms().nth(1).and_then(Form::past).cloned();
         if let Some(last) = self.kept.back_mut() {
             self.bytes = self.bytes.saturating_sub(last.form.own_bytes(None));
             if let Form::Whole(older) = &last.form
-                && let Some(past) = Past::of(older, &block)
+                && let Some(past) = Past::of(older, &block, before.as_ref())
             {
-                last.form = Form::Past(Arc::new(past));
+                last.form = Form::Past(past);
             }
             self.bytes += last.form.own_bytes(Some(&new));
         }
@@ -174,13 +182,15 @@ impl Ring {
         if self.kept.len() == self.kept.capacity() {
             self.kept.reserve_exact(ROOM);
         }
-        self.kept.push_back(Kept { form: new, received: uptime, bundled: false });
+        let received = u64::try_from(uptime.as_nanos()).unwrap_or(u64::MAX);
+        self.kept.push_back(Kept { form: new, received, bundled: false });
     }
 
     /// Takes out the blocks that came more than `retention` before `uptime`, and tells what was in them.
     pub fn prune(&mut self, uptime: Duration, retention: Duration) -> Vec<Arc<Layout>> {
         let mut dropped = Vec::new();
-        while self.kept.front().is_some_and(|kept| kept.received + retention < uptime) {
+        let is_past = |kept: &Kept| Duration::from_nanos(kept.received).saturating_add(retention) < uptime;
+        while self.kept.front().is_some_and(is_past) {
             let Some(kept) = self.kept.pop_front() else { break };
             let own = kept.form.own_bytes(self.kept.front().map(|kept| &kept.form));
             self.bytes = self.bytes.saturating_sub(own);

@@ -2,7 +2,7 @@
 //! once for a table and an inventory. Remembering it is left to [`super::known`], summing to `totals`.
 
 use super::block::{Row, Rows};
-use crate::model::entity::{Entity, Name};
+use crate::model::entity::EntityRef;
 use crate::model::inventory::{ContainerFacts, NodeInventory, PodFacts};
 use std::sync::Arc;
 
@@ -67,13 +67,13 @@ impl Kin {
     pub fn of(rows: &Rows, inventory: &NodeInventory) -> Self {
         let known = inventory.pods.all();
         let mut next = 0;
-        let mut pods: Vec<(At, (&Name, &Name), Vec<At>)> = Vec::with_capacity(known.len());
+        let mut pods: Vec<(At, (&str, &str), Vec<At>)> = Vec::with_capacity(known.len());
         let mut containers = Vec::new();
         for (row, (entity, labels)) in rows.iter().enumerate() {
             match entity {
-                Entity::Pod { namespace, pod } if labels.is_none() => {
+                EntityRef::Pod(namespace, pod) if labels.is_none() => {
                     let name = (namespace, pod);
-                    let named = |at: usize| known.get(at).map(|facts| (&facts.namespace, &facts.name));
+                    let named = |at: usize| known.get(at).map(|facts| (&*facts.namespace, &*facts.name));
                     while named(next).is_some_and(|other| other != name && other < name) {
                         next += 1;
                     }
@@ -81,7 +81,7 @@ impl Kin {
                     next += usize::from(facts.is_some());
                     pods.push((At::new(row, facts), name, Vec::new()));
                 }
-                Entity::PodContainer { namespace, pod, container } if labels.is_none() => {
+                EntityRef::PodContainer(namespace, pod, container) if labels.is_none() => {
                     containers.push((row, (namespace, pod), container));
                 }
                 _ => {}
@@ -94,11 +94,11 @@ impl Kin {
             let Some((pod, _, own)) = pods.get_mut(at).filter(|_| step.is_some()) else { continue };
             let facts = pod.pod(inventory);
             let facts =
-                facts.and_then(|pod| pod.containers.iter().position(|facts| facts.name == *container));
+                facts.and_then(|pod| pod.containers.iter().position(|facts| *facts.name == *container));
             own.push(At::new(row, facts));
             count += 1;
         }
-        let node = rows.find(&Entity::Node(inventory.node.name.clone()), None);
+        let node = rows.find(EntityRef::Node(&inventory.node.name), None);
         let mut containers = Vec::with_capacity(count);
         let pods = pods.into_iter().map(|(at, _, own)| {
             containers.extend(own);

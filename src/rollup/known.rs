@@ -10,9 +10,20 @@ use crate::model::report::{Report, ReportRow};
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
-/// Two hashes of a row's names, seeded anew in every process: nobody can choose names that share both. Half of either is
-/// enough.
-type Mark = [u32; 2];
+/// Some bits of the hash of a row's names: enough to look for it by. That no other row has the same is found out when they
+/// are remembered.
+type Mark = [u16; 2];
+
+/// Two hashes of every row's names, added up: whatever the order, other rows have another total. Seeded anew in every
+/// process, so that nobody can choose names that have the same.
+type Total = [u64; 2];
+
+/// What is remembered of a row. Six bytes: every node has hundreds of them.
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    mark: Mark,
+    place: u16,
+}
 
 /// The rows of an answer of which each counted and each pod was known, in the order in which they were told.
 #[derive(Debug, Default)]
@@ -25,8 +36,9 @@ pub struct Known {
 struct Last {
     inventory: Arc<NodeInventory>,
     rows: Arc<Rows>,
-    marks: Box<[Mark]>,
-    places: Box<[u16]>,
+    /// In the order in which they were told, each with another mark.
+    told: Box<[Told]>,
+    total: Total,
     /// Of those rows and that inventory.
     kin: Arc<Kin>,
 }
@@ -43,28 +55,25 @@ impl Known {
     ) -> Option<Placed> {
         let last = self.last.as_ref()?;
         let same = Arc::ptr_eq(&last.inventory, inventory) && Arc::ptr_eq(&last.rows, before?);
-        if !same || report.rows().len() != last.marks.len() {
+        if !same || report.rows().len() != last.told.len() {
             return None;
         }
-        let mut elsewhere = Map::<Mark, usize>::default();
-        let mut taken = vec![false; last.marks.len()];
-        let mut found = Vec::with_capacity(taken.len());
-        for (told, row) in report.rows().iter().enumerate() {
-            let mark = self.mark(row);
-            let at = if last.marks.get(told) == Some(&mark) {
-                told
+        let mut elsewhere = Map::<Mark, u16>::default();
+        let mut total = Total::default();
+        let mut found = Vec::with_capacity(last.told.len());
+        for (row, told) in report.rows().iter().zip(&last.told) {
+            let mark = self.mark(row, &mut total);
+            let place = if told.mark == mark {
+                told.place
             } else {
                 if elsewhere.is_empty() {
-                    elsewhere = last.marks.iter().enumerate().map(|(at, mark)| (*mark, at)).collect();
+                    elsewhere = last.told.iter().map(|told| (told.mark, told.place)).collect();
                 }
                 *elsewhere.get(&mark)?
             };
-            if std::mem::replace(taken.get_mut(at)?, true) {
-                return None;
-            }
-            found.push(last.places.get(at).map(|place| usize::from(*place)));
+            found.push(Some(usize::from(place)));
         }
-        Some(Placed { row_of: found, kin: last.kin.clone() })
+        (total == last.total).then(|| Placed { row_of: found, kin: last.kin.clone() })
     }
 
     /// Remembers where the rows of an answer stand, if each of them counts and stands alone. `placed` is what
@@ -76,29 +85,38 @@ impl Known {
             + made.tally.unknown_rows
             + made.tally.superseded_rows
             + made.tally.rows_over_limit;
-        // A table too long for its places to be told in 16 bits is looked through anew each time.
-        let known = row_of.iter().map_while(|row| u16::try_from((*row)?).ok());
+        let mut total = Total::default();
         // Of the right size from the start: an allocator may leave what shrinks as large as it was.
-        let mut places = Vec::with_capacity(row_of.len());
-        places.extend(known);
-        if left_out != 0 || places.len() != row_of.len() {
-            return;
-        }
-        let mut distinct = places.clone();
-        distinct.sort_unstable();
-        distinct.dedup();
-        if distinct.len() == places.len() {
-            let marks = answer.report.rows().iter().map(|told| self.mark(told)).collect();
+        let mut told = Vec::with_capacity(row_of.len());
+        // A table too long for its places to be told in 16 bits is looked through anew each time.
+        let known = answer.report.rows().iter().zip(row_of).map_while(|(row, place)| {
+            Some(Told { place: u16::try_from((*place)?).ok()?, mark: self.mark(row, &mut total) })
+        });
+        told.extend(known);
+        // And so is the rare one of which two rows have the same mark.
+        let is_alone = told.len() == row_of.len()
+            && are_distinct(told.iter().map(|told| told.place))
+            && are_distinct(told.iter().map(|told| told.mark));
+        if left_out == 0 && is_alone {
             let (inventory, rows) = (answer.inventory.clone(), made.block.layout.rows.clone());
-            let (places, kin) = (places.into(), kin.clone());
-            self.last = Some(Last { inventory, rows, marks, places, kin });
+            self.last = Some(Last { inventory, rows, told: told.into(), total, kin: kin.clone() });
         }
     }
 
-    fn mark(&self, row: &ReportRow<'_>) -> Mark {
-        self.seeds.each_ref().map(|seed| {
-            let hash = seed.hash_one((row.subject, row.part)) >> 32;
-            u32::try_from(hash).unwrap_or(0)
-        })
+    /// A row's mark. Adds the row to the total.
+    fn mark(&self, row: &ReportRow<'_>, total: &mut Total) -> Mark {
+        let hashes = self.seeds.each_ref().map(|seed| seed.hash_one((row.subject, row.part)));
+        for (sum, hash) in total.iter_mut().zip(hashes) {
+            *sum = sum.wrapping_add(hash);
+        }
+        let [hash, _] = hashes;
+        let [.., a, b, c, d] = hash.to_le_bytes();
+        [u16::from_le_bytes([a, b]), u16::from_le_bytes([c, d])]
     }
+}
+
+fn are_distinct<T: Ord>(all: impl Iterator<Item = T>) -> bool {
+    let mut sorted: Vec<T> = all.collect();
+    sorted.sort_unstable();
+    sorted.is_sorted_by(|a, b| a < b)
 }

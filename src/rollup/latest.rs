@@ -112,9 +112,9 @@ impl Keys {
             }
         }
         let all =
-            rows.iter().enumerate().flat_map(|(at, rows)| (0..rows.entities().len()).map(move |e| (at, e)));
+            rows.iter().enumerate().flat_map(|(at, rows)| (0..rows.entity_count()).map(move |e| (at, e)));
         let mut order: Vec<(usize, usize)> = all.collect();
-        let entity = |place: &(usize, usize)| rows.get(place.0).and_then(|rows| rows.entities().get(place.1));
+        let entity = |place: &(usize, usize)| rows.get(place.0).and_then(|rows| rows.entity(place.1));
         order.sort_unstable_by(|a, b| entity(a).cmp(&entity(b)));
         order.dedup_by(|a, b| entity(a) == entity(b));
         Self { order: order.into_iter(), rows }
@@ -126,6 +126,6 @@ impl Iterator for Keys {
 
     fn next(&mut self) -> Option<Entity> {
         let (rows, entity) = self.order.next()?;
-        self.rows.get(rows)?.entities().get(entity).cloned()
+        self.rows.get(rows)?.owned(entity)
     }
 }

@@ -9,7 +9,7 @@ use crate::model::metric::{Metric, MetricKey};
 pub(super) struct Opened<'b>([Option<Column<'b>>; Metric::ALL.len()]);
 
 struct Column<'b> {
-    present: &'b RowSet,
+    present: RowSet<'b>,
     /// One for each row, whatever stands in those that are not present.
     values: Vec<u64>,
 }
@@ -34,7 +34,7 @@ impl<'b> Opened<'b> {
     }
 
     /// Puts in a column of so many rows: which of them have a value, and the values.
-    pub fn put(&mut self, metric: Metric, rows: usize, present: &'b RowSet, held: impl Iterator<Item = u64>) {
+    pub fn put(&mut self, metric: Metric, rows: usize, present: RowSet<'b>, held: impl Iterator<Item = u64>) {
         let mut values = vec![0; rows];
         for (row, held) in present.iter().zip(held) {
             if let Some(slot) = values.get_mut(row) {
@@ -54,6 +54,6 @@ impl<'b> Opened<'b> {
     /// A metric's column, where it was opened.
     pub fn column(&self, metric: Metric) -> Option<View<'_>> {
         let Column { present, values } = self.0.get(metric.index())?.as_ref()?;
-        Some(View { values, present: &present.words })
+        Some(View { values, present: present.words })
     }
 }

@@ -1,7 +1,8 @@
 //! A block being packed, column by column: what equals its like in the block before is shared with it. What a block is is
 //! left to [`super::block`], how few bytes a column takes to [`super::pack`].
 
-use super::block::{Block, Layout, RowSet, Rows};
+use super::block::{Block, Rows};
+use super::layout::Columns;
 use super::pack::pack;
 use crate::model::inventory::NodeInventory;
 use crate::model::metric::{Metric, MetricKey};
@@ -14,7 +15,8 @@ pub(super) struct Packer<'p> {
     previous: Option<&'p Block>,
     /// Whether every column so far stands in the layout before at the same place.
     same: bool,
-    columns: Vec<(MetricKey, Arc<RowSet>)>,
+    /// Those so far, once one of them does not.
+    columns: Columns,
     count: usize,
     first_moving: usize,
     steady: Vec<u8>,
@@ -28,33 +30,36 @@ impl<'p> Packer<'p> {
         let same = previous.is_some_and(|previous| {
             Arc::ptr_eq(&previous.layout.rows, &rows) || previous.layout.rows == rows
         });
-        let (columns, steady) = (Vec::new(), Vec::new());
+        let (columns, steady) = (Columns::default(), Vec::new());
         let moving = Vec::with_capacity(previous.map_or(1_024, |previous| previous.moving.len() + 256));
         let starts = Vec::with_capacity(previous.map_or(64, |previous| previous.starts.len() + 4));
         Self { rows, previous, same, columns, count: 0, first_moving: 0, steady, moving, starts }
     }
 
-    /// Adds a column: the rows that have a value, as in [`RowSet::from_words`], and the values. Steady metrics first,
-    /// then the others, each sorted.
+    /// The rows.
+    pub fn rows(&self) -> &Rows {
+        &self.rows
+    }
+
+    /// Adds a column: the rows that have a value, as in [`super::block::RowSet::from_words`] and with a bit for every row,
+    /// and the values. Steady metrics first, then the others, each sorted.
     pub fn add(&mut self, metric: &MetricKey, words: &[u64], values: &[u64]) {
+        let before = self.previous.and_then(|previous| previous.layout.column(self.count));
+        let is_same = before.is_some_and(|(key, set)| key == metric && *set.words == *words);
+        if self.same && !is_same {
+            // Up to here it was the layout before.
+            let layout = self.previous.map(|previous| Columns::first_of(&previous.layout, self.count));
+            self.columns = layout.unwrap_or_default();
+            self.same = false;
+        }
+        if !self.same && self.columns.add(&self.rows, metric, words).is_none() {
+            return;
+        }
         let bytes = if is_steady(metric) { &mut self.steady } else { &mut self.moving };
         // A block of 4 GiB is none: such a column is not found by its place.
         self.starts.push(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
         pack(values, bytes);
         self.first_moving += usize::from(is_steady(metric));
-        let before = self.previous.and_then(|previous| previous.layout.columns.get(self.count));
-        let is_same = before.is_some_and(|(key, set)| key == metric && *set.words == *words);
-        if self.same && !is_same {
-            // Up to here it was the layout before.
-            let layout = self.previous.map(|previous| &previous.layout.columns);
-            self.columns = layout.into_iter().flatten().take(self.count).cloned().collect();
-            self.same = false;
-        }
-        if !self.same {
-            let like = before.into_iter().chain(self.columns.iter().rev());
-            let set = like.map(|(_, set)| set).find(|set| *set.words == *words).cloned();
-            self.columns.push((metric.clone(), set.unwrap_or_else(|| Arc::new(RowSet::from_words(words)))));
-        }
         self.count += 1;
     }
 
@@ -62,15 +67,13 @@ impl<'p> Packer<'p> {
     pub fn finish(self, window: Window, scraped_at: Timestamp, facts: Option<Arc<NodeInventory>>) -> Block {
         let (rows, previous) = (self.rows, self.previous);
         let layout = match previous {
-            Some(previous) if self.same && previous.layout.columns.len() == self.count => {
+            Some(previous) if self.same && previous.layout.columns().len() == self.count => {
                 previous.layout.clone()
             }
-            _ => {
-                let before = previous.map(|previous| &previous.layout.columns).filter(|_| self.same);
-                let before = before.into_iter().flatten().take(self.count).cloned();
-                let columns = before.chain(self.columns).collect();
-                Arc::new(Layout { rows, columns, steady: self.first_moving })
+            Some(previous) if self.same => {
+                Arc::new(Columns::first_of(&previous.layout, self.count).finish(rows, self.first_moving))
             }
+            _ => Arc::new(self.columns.finish(rows, self.first_moving)),
         };
         let steady = match previous {
             Some(previous) if *previous.steady == *self.steady => previous.steady.clone(),

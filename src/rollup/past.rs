@@ -5,31 +5,50 @@
 //! where its rate came from, a container's available memory mirrors its working set. So both of a counter and its rate
 //! cost little more than one, and either is exact.
 
-use super::block::{Block, Filled, Layout, Row, RowSet, uptime};
+use super::block::{Block, Filled, Layout, Row, uptime};
 use super::opened::Opened;
 use super::pack::{Column, read_varint, write_varint};
+use super::part::Part;
 use super::rice::{self, Numbers};
 use crate::model::inventory::NodeInventory;
 use crate::model::metric::{Metric, MetricKey, RATED, Rated, Unit, to_f64, to_u64};
 use crate::model::time::{Timestamp, Window};
-use bytes::Bytes;
 use std::sync::Arc;
 
-/// A block of the same rows as the one after it.
-#[derive(Clone, Debug, PartialEq)]
+/// What one block after the other has in common, as long as nothing but its figures changes.
+#[derive(Debug, PartialEq)]
+struct Still {
+    /// Of the first of them.
+    window: Window,
+    layout: Arc<Layout>,
+    facts: Option<Arc<NodeInventory>>,
+    steady: Arc<[u8]>,
+}
+
+/// A block of the same rows as the one after it. Small: there are thirty for each node. Cloning is cheap.
+#[derive(Clone, Debug)]
 pub struct Past {
-    /// The window whose end stamps every point.
-    pub window: Window,
+    /// The window's number.
+    index: i64,
     /// When the answer was asked for.
     pub scraped_at: Timestamp,
-    /// What is in it.
-    pub layout: Arc<Layout>,
-    /// What was known of the node and its pods; None for sums.
-    pub facts: Option<Arc<NodeInventory>>,
-    pub(super) steady: Arc<[u8]>,
+    still: Arc<Still>,
     /// Of each moving column the length in LEB128, then each moving column. Its own, or a part of what [`super::bundle`] has
     /// put together.
-    pub(super) moving: Bytes,
+    moving: Part,
+}
+
+impl PartialEq for Past {
+    /// Whether they tell the same, whatever they have in common with others.
+    fn eq(&self, other: &Self) -> bool {
+        let seen = |past: &Self| (past.window(), past.scraped_at);
+        let (own, others) = (&*self.still, &*other.still);
+        seen(self) == seen(other)
+            && own.layout == others.layout
+            && own.facts == others.facts
+            && own.steady == others.steady
+            && self.moving == other.moving
+    }
 }
 
 /// What the newer value of a metric, and other metrics' values, say of its older value.
@@ -106,9 +125,9 @@ fn opened(block: &Block) -> Opened<'_> {
 /// What the newer block holds where the older one has the values of one of its columns: 0 where it has none.
 fn newer_values(newer: &Block, layout: &Arc<Layout>, position: usize, values: &mut Vec<u64>) {
     values.clear();
-    let Some((key, rows)) = layout.columns.get(position) else { return };
+    let Some((key, rows)) = layout.column(position) else { return };
     match newer.column_like(layout, position, key) {
-        Some((present, column)) if present == &**rows => values.extend(column.iter()),
+        Some((present, column)) if present == rows => values.extend(column.iter()),
         Some((present, column)) => {
             let mut held = present.iter().zip(column.iter()).peekable();
             values.extend(rows.iter().map(|row| {
@@ -120,9 +139,31 @@ fn newer_values(newer: &Block, layout: &Arc<Layout>, position: usize, values: &m
     }
 }
 
+impl Still {
+    /// What a block is made of. The one that it would have in common with the block before it, if it has.
+    fn of(block: &Block, before: Option<&Past>) -> Arc<Self> {
+        let has = |still: &&Arc<Self>| {
+            let facts = match (&still.facts, &block.facts) {
+                (Some(own), Some(others)) => Arc::ptr_eq(own, others),
+                (own, others) => own.is_none() && others.is_none(),
+            };
+            facts
+                && Arc::ptr_eq(&still.layout, &block.layout)
+                && Arc::ptr_eq(&still.steady, &block.steady)
+                && still.window.resolution() == block.window.resolution()
+        };
+        let same = before.map(|before| &before.still).filter(has).cloned();
+        same.unwrap_or_else(|| {
+            let (layout, facts) = (block.layout.clone(), block.facts.clone());
+            Arc::new(Self { window: block.window, layout, facts, steady: block.steady.clone() })
+        })
+    }
+}
+
 impl Past {
-    /// `older` told by what differs from `newer`. None where they are not of the same rows.
-    pub fn of(older: &Block, newer: &Block) -> Option<Self> {
+    /// `older` told by what differs from `newer`. None where they are not of the same rows. What it has in common with
+    /// `earlier`, the block before it, is shared.
+    pub fn of(older: &Block, newer: &Block, earlier: Option<&Past>) -> Option<Self> {
         if !Arc::ptr_eq(&older.layout.rows, &newer.layout.rows) {
             return None;
         }
@@ -145,20 +186,41 @@ impl Past {
             write_varint(u64::try_from(columns.len() - start).ok()?, &mut lengths);
         }
         lengths.append(&mut columns);
-        Some(Self {
-            window: older.window,
-            scraped_at: older.scraped_at,
-            layout: older.layout.clone(),
-            facts: older.facts.clone(),
-            steady: older.steady.clone(),
-            moving: lengths.into_boxed_slice().into(),
-        })
+        let moving = Part::of(&lengths.as_slice().into(), 0..lengths.len())?;
+        let (index, still) = (older.window.index(), Still::of(older, earlier));
+        Some(Self { index, scraped_at: older.scraped_at, still, moving })
+    }
+
+    /// The window whose end stamps every point.
+    pub fn window(&self) -> Window {
+        let first = self.still.window;
+        first.step(self.index.saturating_sub(first.index()))
+    }
+
+    /// What is in it.
+    pub fn layout(&self) -> &Arc<Layout> {
+        &self.still.layout
+    }
+
+    /// Its steady columns, and how many bytes its moving ones take.
+    pub(super) fn parts(&self) -> (&Arc<[u8]>, usize) {
+        (&self.still.steady, self.moving().len())
+    }
+
+    /// Its moving columns.
+    pub(super) fn moving(&self) -> &[u8] {
+        self.moving.bytes()
+    }
+
+    /// Puts the same bytes in the place of those of its moving columns.
+    pub(super) fn put_moving(&mut self, same: Part) {
+        self.moving = same;
     }
 
     /// The moving columns with what each is a column of.
     fn columns(&self) -> impl Iterator<Item = Option<Numbers<'_>>> {
-        let count = self.layout.columns.len() - self.layout.steady;
-        let mut lengths: &[u8] = &self.moving;
+        let count = self.layout().columns().len() - self.layout().steady;
+        let mut lengths = self.moving();
         let mut columns = lengths;
         for _ in 0..count {
             columns = read_varint(columns).map_or(&[], |(_, rest)| rest);
@@ -173,8 +235,8 @@ impl Past {
 
     /// The steady column at a position of the layout. None where the column there moves.
     fn steady(&self, position: usize) -> Option<Column<'_>> {
-        let mut rest: &[u8] = &self.steady;
-        let columns = self.layout.columns.iter().take(self.layout.steady);
+        let mut rest: &[u8] = &self.still.steady;
+        let columns = self.layout().columns().take(self.layout().steady);
         let mut columns = columns.map_while(|(_, present)| {
             let (column, behind) = Column::split(rest, present.len())?;
             rest = behind;
@@ -185,9 +247,9 @@ impl Past {
 
     /// The numbers of the moving column at a position of the layout.
     fn column(&self, position: usize) -> Option<Numbers<'_>> {
-        let (count, at) =
-            (self.layout.columns.len() - self.layout.steady, position.checked_sub(self.layout.steady)?);
-        let (mut rest, mut start, mut length) = (&*self.moving, 0, 0);
+        let layout = self.layout();
+        let (count, at) = (layout.columns().len() - layout.steady, position.checked_sub(layout.steady)?);
+        let (mut rest, mut start, mut length) = (self.moving(), 0, 0);
         for nth in 0..count {
             let (next, behind) = read_varint(rest)?;
             let next = usize::try_from(next).ok()?;
@@ -204,11 +266,11 @@ impl Past {
     /// The block, as it was, out of the one after it.
     pub fn open(&self, newer: &Block) -> Block {
         let (mut before, after) = (Opened::none(), opened(newer));
-        let steady = self.layout.steady;
-        let rows = self.layout.rows.len();
+        let Still { layout, facts, .. } = &*self.still;
+        let (steady, rows) = (layout.steady, layout.rows.len());
         let mut values: Vec<Vec<u64>> = Vec::new();
-        let mut rest: &[u8] = &self.steady;
-        for (key, present) in self.layout.columns.iter().take(steady) {
+        let mut rest: &[u8] = &self.still.steady;
+        for (key, present) in layout.columns().take(steady) {
             let split = Column::split(rest, present.len());
             let column: Vec<u64> = split.into_iter().flat_map(|(column, _)| column.iter()).collect();
             rest = split.map_or(&[], |(_, rest)| rest);
@@ -218,10 +280,10 @@ impl Past {
             values.push(column);
         }
         let mut new = Vec::new();
-        let moving = self.layout.columns.iter().enumerate().skip(steady);
+        let moving = layout.columns().enumerate().skip(steady);
         for ((position, (key, present)), numbers) in moving.zip(self.columns()) {
             let Some(mut numbers) = numbers else { break };
-            newer_values(newer, &self.layout, position, &mut new);
+            newer_values(newer, layout, position, &mut new);
             let tie = tie(key);
             let mut column = Vec::with_capacity(present.len());
             for (row, new) in present.iter().zip(&new) {
@@ -233,15 +295,12 @@ impl Past {
             }
             values.push(column);
         }
-        let columns = self.layout.columns.iter().zip(&values);
-        let columns = columns.map(|((metric, present), values)| Filled {
-            metric: metric.clone(),
-            present: RowSet::clone(present),
-            values,
-        });
-        let (rows, facts) = (self.layout.rows.clone(), self.facts.clone());
-        let block = Block::new(self.window, self.scraped_at, rows, columns.collect(), facts, Some(newer));
-        Block { layout: self.layout.clone(), ..block }
+        let columns = layout.columns().zip(&values);
+        let columns =
+            columns.map(|((metric, present), values)| Filled { metric: metric.clone(), present, values });
+        let (rows, facts) = (layout.rows.clone(), facts.clone());
+        let block = Block::new(self.window(), self.scraped_at, rows, columns.collect(), facts, Some(newer));
+        Block { layout: layout.clone(), ..block }
     }
 }
 
@@ -301,8 +360,8 @@ impl Trail {
 
     /// Goes on to the block before.
     pub fn back(&mut self, past: &Past) -> Option<u64> {
-        if !Arc::ptr_eq(&self.layout, &past.layout) {
-            self.layout = past.layout.clone();
+        if !Arc::ptr_eq(&self.layout, past.layout()) {
+            self.layout = past.layout().clone();
             for followed in &mut self.followed {
                 followed.place = self.layout.place(self.row, &followed.key);
             }

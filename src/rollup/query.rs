@@ -4,7 +4,7 @@ use super::block::Rows;
 use super::cluster::Cluster;
 use super::history::{Points, Ring, SeriesKey, Span};
 use super::latest::{Latest, Scope};
-use crate::model::entity::{Entity, Labels, Name};
+use crate::model::entity::{Entity, EntityRef, Labels, Name};
 use crate::model::metric::Value;
 use crate::model::time::Timestamp;
 use std::collections::BTreeSet;
@@ -71,17 +71,17 @@ fn listed(rows: &Rows, list: &Query) -> Vec<String> {
     if let Query::Pods(namespace) = list {
         return rows.pods_of(namespace).map(str::to_owned).collect();
     }
-    let name = |entity: &Entity| match (list, entity) {
-        (Query::FreeContainers(_), Entity::FreeContainer { container, .. }) => Some(container.to_string()),
-        (Query::NodePods(_), Entity::Pod { namespace, pod }) => Some(format!("{namespace}/{pod}")),
-        (Query::Containers(namespace, pod), Entity::PodContainer { namespace: n, pod: p, container })
-            if n == namespace && p == pod =>
+    let name = |entity: EntityRef<'_>| match (list, entity) {
+        (Query::FreeContainers(_), EntityRef::FreeContainer(_, container)) => Some(container.to_owned()),
+        (Query::NodePods(_), EntityRef::Pod(namespace, pod)) => Some(format!("{namespace}/{pod}")),
+        (Query::Containers(namespace, pod), EntityRef::PodContainer(n, p, container))
+            if *n == **namespace && *p == **pod =>
         {
-            Some(container.to_string())
+            Some(container.to_owned())
         }
         _ => None,
     };
-    rows.entities().iter().filter_map(name).collect()
+    rows.entities().filter_map(name).collect()
 }
 
 /// Answers a question from these clusters. What several of them hold under one key is told of the first that has it,
@@ -199,5 +199,5 @@ pub fn parts(cluster: &Cluster, entity: &Entity) -> BTreeSet<Labels> {
     let entity = own_name(cluster, entity);
     let layouts = rings_of(cluster, &entity).flat_map(|ring| ring.layouts());
     let keys = layouts.flat_map(|layout| layout.rows.iter());
-    keys.filter(|(of, _)| **of == entity).filter_map(|(_, labels)| labels.cloned()).collect()
+    keys.filter(|(of, _)| *of == entity.borrowed()).filter_map(|(_, labels)| labels.cloned()).collect()
 }

@@ -7,7 +7,7 @@ use super::opened::Opened;
 use super::rate::{NoRate, Sample, rate};
 use super::sheet::Sheet;
 use super::totals::is_traffic;
-use crate::model::entity::Entity;
+use crate::model::entity::EntityRef;
 use crate::model::metric::{Metric, RATED, Rated};
 use crate::model::time::Timestamp;
 use std::sync::Arc;
@@ -87,7 +87,7 @@ pub(super) fn set_rates(sheet: &mut Sheet, answer: &Answer<'_>, tally: &mut Tall
 }
 
 fn is_pod(rows: &Rows, row: Row) -> bool {
-    matches!(rows.key(row), Some((Entity::Pod { .. }, None)))
+    matches!(rows.key(row), Some((EntityRef::Pod(..), None)))
 }
 
 /// The block before, opened where rates need it.

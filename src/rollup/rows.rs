@@ -1,19 +1,29 @@
-//! Whose values a block holds, and which of them have a value of a metric. The values are left to [`super::block`].
+//! Whose values a block holds. Which of them have a value of which metric is left to [`super::layout`].
 
-use crate::model::entity::{Entity, EntityRef, Labels};
+use super::narrow::Narrow;
+use crate::model::Map;
+use crate::model::entity::{Entity, EntityRef, Labels, Name};
 use std::ops::Range;
 
 /// Position of a row in [`Rows`].
 pub type Row = usize;
 
+/// Numbers of an entity: where its names are, the outermost first. Those that it has none of are 0.
+const OF_ENTITY: usize = 3;
+/// Numbers of a row: its entity, and one more than its labels' position or 0 for the entity as a whole.
+const OF_ROW: usize = 2;
+
 /// Whose values a block holds: entities, and the labelled parts of some of them. Shared by every block that holds the
-/// same, which is most of one node's.
-#[derive(Debug, Default, PartialEq, Eq)]
+/// same, which is most of one node's. Every node has one, so it is three pieces of memory, and names are in it once.
+#[derive(Debug, Default)]
 pub struct Rows {
-    pub(super) entities: Box<[Entity]>,
-    pub(super) labels: Box<[Labels]>,
-    /// Entity, and one more than the labels' position or 0 for the entity as a whole. Sorted.
-    pub(super) rows: Box<[(u32, u32)]>,
+    /// In the order in which entities need them. Whoever else has a name shares it.
+    names: Box<[Name]>,
+    labels: Box<[Labels]>,
+    /// Of each entity, sorted, then of each row, sorted.
+    numbers: Narrow,
+    /// How many entities there are up to the last of each kind, in the order of [`Entity`].
+    ends: [u32; 6],
 }
 
 impl Rows {
@@ -25,7 +35,7 @@ impl Rows {
         let mut labels: Vec<&Labels> = keys.clone().filter_map(|(_, labels)| labels).collect();
         labels.sort_unstable();
         labels.dedup();
-        let index = |found: Result<usize, usize>| u32::try_from(found.unwrap_or(0)).unwrap_or(u32::MAX);
+        let index = |found: Result<usize, usize>| found.map_or(u32::MAX, small);
         let mut rows: Vec<(u32, u32)> = keys
             .map(|(entity, label)| {
                 let label = label.map_or(0, |l| index(labels.binary_search(&l)).saturating_add(1));
@@ -34,154 +44,254 @@ impl Rows {
             .collect();
         rows.sort_unstable();
         rows.dedup();
-        Self {
-            entities: entities.into_iter().cloned().collect(),
-            labels: labels.into_iter().cloned().collect(),
-            rows: rows.into(),
+        Self::of(&entities, labels.into_iter().cloned().collect(), &rows)
+    }
+
+    /// The table of these, which are sorted and each there once. A row is an entity's position, and one more than its
+    /// labels' or 0.
+    pub(super) fn of(entities: &[&Entity], labels: Box<[Labels]>, rows: &[(u32, u32)]) -> Self {
+        let mut names: Vec<&Name> = Vec::with_capacity(entities.len());
+        let mut places = Map::<usize, u32>::default();
+        let mut numbers = Vec::with_capacity(entities.len() * OF_ENTITY + rows.len() * OF_ROW);
+        let mut ends = [0; 6];
+        for (entity, behind) in entities.iter().zip(1..) {
+            let (kind, own): (usize, [Option<&Name>; OF_ENTITY]) = match entity {
+                Entity::Cluster => (0, [None; 3]),
+                Entity::Namespace(name) => (1, [Some(name), None, None]),
+                Entity::Node(name) => (2, [Some(name), None, None]),
+                Entity::FreeContainer { node, container } => (3, [Some(node), Some(container), None]),
+                Entity::Pod { namespace, pod } => (4, [Some(namespace), Some(pod), None]),
+                Entity::PodContainer { namespace, pod, container } => {
+                    (5, [Some(namespace), Some(pod), Some(container)])
+                }
+            };
+            // By address: two equal names stay two where they are held by different others.
+            numbers.extend(own.map(|name| {
+                name.map_or(0, |name| {
+                    *places.entry(name.as_ptr().addr()).or_insert_with(|| {
+                        names.push(name);
+                        small(names.len() - 1)
+                    })
+                })
+            }));
+            ends.iter_mut().skip(kind).for_each(|end| *end = behind);
         }
+        numbers.extend(rows.iter().flat_map(|(entity, label)| [*entity, *label]));
+        Self { names: names.into_iter().cloned().collect(), labels, numbers: Narrow::of(&numbers), ends }
     }
 
     /// The row of an entity, or of a labelled part of it.
-    pub fn find(&self, entity: &Entity, labels: Option<&Labels>) -> Option<Row> {
-        let entity = u32::try_from(self.entities.binary_search(entity).ok()?).ok()?;
+    pub fn find<'e>(&self, entity: impl Into<EntityRef<'e>>, labels: Option<&Labels>) -> Option<Row> {
+        let entity = self.position(entity.into(), 0)?;
         let label = match labels {
             None => 0,
-            Some(labels) => u32::try_from(self.labels.binary_search(labels).ok()?).ok()?.checked_add(1)?,
+            Some(labels) => self.labels.binary_search(labels).ok()? + 1,
         };
-        self.rows.binary_search(&(entity, label)).ok()
+        self.row(entity, label)
     }
 
-    /// The position of an entity in [`Rows::entities`]. Where it is the one at `guess` nothing is searched.
+    /// The position of an entity among [`Rows::entities`]. Where it is the one at `guess` nothing is searched.
     pub(super) fn position(&self, entity: EntityRef<'_>, guess: usize) -> Option<usize> {
-        if self.entities.get(guess).is_some_and(|held| held.borrowed() == entity) {
+        let is_at = |at: usize| self.entity(at) == Some(entity);
+        if is_at(guess) {
             return Some(guess);
         }
-        self.entities.binary_search_by(|held| held.borrowed().cmp(&entity)).ok()
+        let range = self.kind(entity);
+        Some(first_not(range, |at| self.entity(at).is_some_and(|held| held < entity))).filter(|at| is_at(*at))
+    }
+
+    /// The positions of the entities of the same kind.
+    fn kind(&self, entity: EntityRef<'_>) -> Range<usize> {
+        let kind: usize = match entity {
+            EntityRef::Cluster => 0,
+            EntityRef::Namespace(_) => 1,
+            EntityRef::Node(_) => 2,
+            EntityRef::FreeContainer(..) => 3,
+            EntityRef::Pod(..) => 4,
+            EntityRef::PodContainer(..) => 5,
+        };
+        let end = |kind: usize| self.ends.get(kind).map_or(0, |end| large(*end));
+        kind.checked_sub(1).map_or(0, end)..end(kind)
     }
 
     /// The row of the entity at a position, as a whole.
     pub(super) fn whole(&self, position: usize) -> Option<Row> {
-        self.rows.binary_search(&(u32::try_from(position).ok()?, 0)).ok()
+        self.row(position, 0)
+    }
+
+    fn row(&self, position: usize, label: usize) -> Option<Row> {
+        let row = first_not(0..self.len(), |row| self.pair(row).is_some_and(|pair| pair < (position, label)));
+        (self.pair(row) == Some((position, label))).then_some(row)
     }
 
     /// The rows of an entity: itself and its parts.
     pub fn span(&self, entity: EntityRef<'_>) -> Range<Row> {
-        let Some(at) = self.position(entity, 0).and_then(|at| u32::try_from(at).ok()) else { return 0..0 };
-        let first = self.rows.partition_point(|(entity, _)| *entity < at);
-        let count = self.rows.iter().skip(first).take_while(|(entity, _)| *entity == at).count();
-        first..first + count
+        let Some(at) = self.position(entity, 0) else { return 0..0 };
+        let first = first_not(0..self.len(), |row| self.pair(row).is_some_and(|(entity, _)| entity < at));
+        let own =
+            (first..self.len()).take_while(|row| self.pair(*row).is_some_and(|(entity, _)| entity == at));
+        first..first + own.count()
     }
 
     /// Whom a row is of.
-    pub fn key(&self, row: Row) -> Option<(&Entity, Option<&Labels>)> {
-        let (entity, label) = *self.rows.get(row)?;
-        let labels = label.checked_sub(1).and_then(|at| self.labels.get(usize::try_from(at).ok()?));
-        Some((self.entities.get(usize::try_from(entity).ok()?)?, labels))
+    pub fn key(&self, row: Row) -> Option<(EntityRef<'_>, Option<&Labels>)> {
+        let (entity, label) = self.pair(row)?;
+        Some((self.entity(entity)?, label.checked_sub(1).and_then(|at| self.labels.get(at))))
+    }
+
+    /// A row's entity, and one more than its labels' position or 0.
+    pub(super) fn pair(&self, row: Row) -> Option<(usize, usize)> {
+        let at = self.entity_count() * OF_ENTITY + row * OF_ROW;
+        Some((self.numbers.get(at)?, self.numbers.get(at + 1)?))
+    }
+
+    /// How many entities there are.
+    pub fn entity_count(&self) -> usize {
+        let [.., all] = self.ends;
+        large(all)
+    }
+
+    /// The names of the entity at a position, the outermost first: as many as its kind has. They are shared with whoever
+    /// the table has them from.
+    pub fn names(&self, position: usize) -> [Option<&Name>; 3] {
+        let [cluster, _, nodes, _, pods, all] = self.ends.map(large);
+        let count = match position {
+            at if at < cluster || at >= all => 0,
+            at if at < nodes => 1,
+            at if at < pods => 2,
+            _ => OF_ENTITY,
+        };
+        let name = |nth: usize| {
+            self.numbers
+                .get(position * OF_ENTITY + nth)
+                .filter(|_| nth < count)
+                .and_then(|at| self.names.get(at))
+        };
+        [name(0), name(1), name(2)]
+    }
+
+    /// The entity at a position.
+    pub fn entity(&self, position: usize) -> Option<EntityRef<'_>> {
+        let name = |nth: usize| Some(&**self.names.get(self.numbers.get(position * OF_ENTITY + nth)?)?);
+        let [cluster, namespaces, nodes, free, pods, all] = self.ends.map(large);
+        Some(match position {
+            at if at >= all => return None,
+            at if at >= pods => EntityRef::PodContainer(name(0)?, name(1)?, name(2)?),
+            at if at >= free => EntityRef::Pod(name(0)?, name(1)?),
+            at if at >= nodes => EntityRef::FreeContainer(name(0)?, name(1)?),
+            at if at >= namespaces => EntityRef::Node(name(0)?),
+            at if at >= cluster => EntityRef::Namespace(name(0)?),
+            _ => EntityRef::Cluster,
+        })
+    }
+
+    /// The entity at a position with its names, which stay shared.
+    pub fn owned(&self, position: usize) -> Option<Entity> {
+        let [first, second, third] = self.names(position).map(Option::<&Name>::cloned);
+        Some(match self.entity(position)? {
+            EntityRef::Cluster => Entity::Cluster,
+            EntityRef::Namespace(_) => Entity::Namespace(first?),
+            EntityRef::Node(_) => Entity::Node(first?),
+            EntityRef::FreeContainer(..) => Entity::FreeContainer { node: first?, container: second? },
+            EntityRef::Pod(..) => Entity::Pod { namespace: first?, pod: second? },
+            EntityRef::PodContainer(..) => {
+                Entity::PodContainer { namespace: first?, pod: second?, container: third? }
+            }
+        })
+    }
+
+    /// Every entity, sorted.
+    pub fn entities(&self) -> impl Iterator<Item = EntityRef<'_>> {
+        (0..self.entity_count()).filter_map(|at| self.entity(at))
+    }
+
+    /// Every pod, sorted: namespace and name.
+    pub fn pods(&self) -> impl Iterator<Item = (&Name, &Name)> {
+        self.kind(EntityRef::Pod("", "")).filter_map(|at| match self.names(at) {
+            [Some(namespace), Some(pod), _] => Some((namespace, pod)),
+            _ => None,
+        })
     }
 
     /// The pods of a namespace, sorted.
     pub fn pods_of<'r>(&'r self, namespace: &str) -> impl Iterator<Item = &'r str> {
-        let pod = |entity: &'r Entity| match entity.borrowed() {
-            EntityRef::Pod(of, pod) => Some((of, pod)),
+        let first = EntityRef::Pod(namespace, "");
+        let pods = self.kind(first);
+        let from = first_not(pods.clone(), |at| self.entity(at).is_some_and(|held| held < first));
+        let of = (from..pods.end).map_while(|at| self.entity(at));
+        of.map_while(move |entity| match entity {
+            EntityRef::Pod(of, pod) if of == namespace => Some(pod),
             _ => None,
-        };
-        let from = self.entities.partition_point(|entity| entity.borrowed() < EntityRef::Pod(namespace, ""));
-        let rest = self.entities.iter().skip(from).map_while(pod);
-        rest.take_while(move |(of, _)| *of == namespace).map(|(_, pod)| pod)
+        })
     }
 
     /// Every row's key, in order.
-    pub fn iter(&self) -> impl Iterator<Item = (&Entity, Option<&Labels>)> {
-        (0..self.rows.len()).filter_map(|row| self.key(row))
+    pub fn iter(&self) -> impl Iterator<Item = (EntityRef<'_>, Option<&Labels>)> {
+        (0..self.len()).filter_map(|row| self.key(row))
     }
 
     /// The first row whose entity is so, where no row behind one that is so is not; else how many there are.
-    pub fn first_that(&self, is_so: impl Fn(&Entity) -> bool) -> Row {
-        let entity = |at: u32| self.entities.get(usize::try_from(at).ok()?);
-        self.rows.partition_point(|(at, _)| !entity(*at).is_some_and(&is_so))
+    pub fn first_that(&self, is_so: impl Fn(EntityRef<'_>) -> bool) -> Row {
+        let entity = |row: Row| self.entity(self.pair(row)?.0);
+        first_not(0..self.len(), |row| !entity(row).is_some_and(&is_so))
     }
 
-    /// Every entity, sorted.
-    pub fn entities(&self) -> &[Entity] {
-        &self.entities
+    /// Every set of labels that a part has, sorted.
+    pub(super) fn labels(&self) -> &[Labels] {
+        &self.labels
     }
 
     /// About how many bytes of memory they take, names included.
     pub fn bytes(&self) -> usize {
-        let fixed = size_of_val(&*self.entities) + size_of_val(&*self.labels) + size_of_val(&*self.rows);
-        // Of an entity only the last name is its own, the others are shared with its neighbours.
-        let own = |entity: &Entity| match entity {
-            Entity::Cluster => 0,
-            Entity::Namespace(name) | Entity::Node(name) => name.len(),
-            Entity::FreeContainer { container, .. } | Entity::PodContainer { container, .. } => {
-                container.len()
-            }
-            Entity::Pod { pod, .. } => pod.len(),
-        };
+        let fixed = size_of_val(&*self.names) + size_of_val(&*self.labels) + self.numbers.bytes();
+        let names = self.names.iter().map(|name| name.len());
         let labels = self.labels.iter().flat_map(Labels::iter).map(|(key, value)| key.len() + value.len());
-        fixed + self.entities.iter().map(own).sum::<usize>() + labels.sum::<usize>()
+        fixed + names.sum::<usize>() + labels.sum::<usize>()
     }
 
     /// How many rows there are.
     pub fn len(&self) -> usize {
-        self.rows.len()
+        (self.numbers.len() - self.entity_count() * OF_ENTITY) / OF_ROW
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+        self.len() == 0
     }
 }
 
-/// A set of rows that can tell how many of it come before a row.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RowSet {
-    pub(super) words: Box<[u64]>,
-    count: usize,
+impl PartialEq for Rows {
+    /// Whether they tell of the same, whoever has the names.
+    fn eq(&self, other: &Self) -> bool {
+        self.ends == other.ends
+            && self.len() == other.len()
+            && self.entities().eq(other.entities())
+            && self.labels == other.labels
+            && (0..self.len()).all(|row| self.pair(row) == other.pair(row))
+    }
 }
 
-impl RowSet {
-    /// The rows whose bit is set in `words`, 64 a word, lowest first.
-    pub fn from_words(words: &[u64]) -> Self {
-        let count = words.iter().map(|word| usize::try_from(word.count_ones()).unwrap_or(0)).sum();
-        Self { words: words.into(), count }
-    }
+impl Eq for Rows {}
 
-    /// How many members there are.
-    pub fn len(&self) -> usize {
-        self.count
-    }
+fn small(number: usize) -> u32 {
+    // Nothing of what there can be in memory is so many.
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
 
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.count == 0
-    }
+fn large(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
 
-    /// How many members come before `row`. None where it is no member.
-    pub(super) fn rank(&self, row: Row) -> Option<usize> {
-        let (at, bit) = (row / 64, row % 64);
-        let word = *self.words.get(at)?;
-        if word >> bit & 1 == 0 {
-            return None;
+/// The first number in the range that is not so, where none behind it is; else the range's end.
+fn first_not(range: Range<usize>, is_so: impl Fn(usize) -> bool) -> usize {
+    let Range { start: mut from, end: mut to } = range;
+    while from < to {
+        let middle = usize::midpoint(from, to);
+        if is_so(middle) {
+            from = middle + 1;
+        } else {
+            to = middle;
         }
-        let before = self.words.get(..at)?.iter().map(|word| word.count_ones()).sum::<u32>();
-        usize::try_from(before + (word & ((1 << bit) - 1)).count_ones()).ok()
     }
-
-    /// Whether `row` is a member.
-    pub fn has(&self, row: Row) -> bool {
-        self.words.get(row / 64).is_some_and(|word| word >> (row % 64) & 1 == 1)
-    }
-
-    /// The members, lowest first.
-    pub fn iter(&self) -> impl Iterator<Item = Row> {
-        self.words.iter().enumerate().flat_map(|(at, word)| {
-            let mut left = *word;
-            std::iter::from_fn(move || {
-                let bit = usize::try_from(left.trailing_zeros()).ok().filter(|bit| *bit < 64)?;
-                left &= left - 1;
-                Some(at * 64 + bit)
-            })
-        })
-    }
+    from
 }

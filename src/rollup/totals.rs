@@ -7,7 +7,7 @@ use super::kin::{At, Kin};
 use super::node::{MAX_OTHER_METRICS, Tally};
 use super::sheet::Sheet;
 use super::sum::{NamespaceSums, Sums, additive};
-use crate::model::entity::{Entity, Name};
+use crate::model::entity::Name;
 use crate::model::inventory::{ContainerFacts, NodeInventory};
 use crate::model::metric::{Form, Metric, MetricKey, to_f64};
 
@@ -30,7 +30,8 @@ pub(super) fn set_sums(
     let rows = sheet.rows().clone();
     let (mut pods, mut known) = (Vec::new(), Vec::new());
     for (pod, containers) in kin.pods() {
-        let Some((Entity::Pod { namespace, .. }, _)) = rows.key(pod.row()) else { continue };
+        let entity = rows.pair(pod.row()).map(|(entity, _)| rows.names(entity));
+        let Some([Some(namespace), ..]) = entity else { continue };
         let facts = pod.pod(inventory);
         let host_network = facts.is_some_and(|facts| facts.host_network);
         pods.push(Pod { row: pod.row(), namespace, host_network, containers });

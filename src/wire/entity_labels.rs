@@ -1,12 +1,16 @@
 //! The labels by which Heapster told entities apart in what it exported. Which of them a format shows is left to it.
 
-use crate::model::entity::{Entity, Name};
+use crate::model::entity::EntityRef;
 use crate::model::inventory::{NodeInventory, PodFacts};
 use crate::model::label_copier::{JOINED, LabelCopier};
 use std::collections::BTreeMap;
 
 /// The labels that Heapster gave an entity (`metrics/core/labels.go`), with those that `copier` adds.
-pub fn of(entity: &Entity, facts: Option<&NodeInventory>, copier: &LabelCopier) -> BTreeMap<String, String> {
+pub fn of(
+    entity: EntityRef<'_>,
+    facts: Option<&NodeInventory>,
+    copier: &LabelCopier,
+) -> BTreeMap<String, String> {
     let mut labels = BTreeMap::from([("type", entity.type_label().to_owned())]);
     let mut of_object = None;
     if let Some(node) = facts.map(|facts| &facts.node) {
@@ -14,7 +18,7 @@ pub fn of(entity: &Entity, facts: Option<&NodeInventory>, copier: &LabelCopier) 
         labels.insert("hostname", node.hostname.to_string());
         labels.insert("host_id", node.host_id.to_string());
     }
-    let mut of_pod = |labels: &mut BTreeMap<_, _>, namespace: &Name, pod: &Name| {
+    let mut of_pod = |labels: &mut BTreeMap<_, _>, namespace: &str, pod: &str| {
         labels.insert("namespace_name", namespace.to_string());
         labels.insert("pod_name", pod.to_string());
         if let Some(uid) = facts.and_then(|facts| facts.namespaces.get(namespace)) {
@@ -28,22 +32,22 @@ pub fn of(entity: &Entity, facts: Option<&NodeInventory>, copier: &LabelCopier) 
         pod
     };
     match entity {
-        Entity::Cluster => {}
-        Entity::Namespace(namespace) => {
+        EntityRef::Cluster => {}
+        EntityRef::Namespace(namespace) => {
             labels.insert("namespace_name", namespace.to_string());
         }
-        Entity::Node(_) => {
+        EntityRef::Node(_) => {
             if let Some(facts) = facts {
                 of_object = Some(facts.node.labels.clone());
             }
         }
-        Entity::FreeContainer { container, .. } => {
+        EntityRef::FreeContainer(_, container) => {
             labels.insert("container_name", container.to_string());
         }
-        Entity::Pod { namespace, pod } => {
+        EntityRef::Pod(namespace, pod) => {
             of_pod(&mut labels, namespace, pod);
         }
-        Entity::PodContainer { namespace, pod, container } => {
+        EntityRef::PodContainer(namespace, pod, container) => {
             let pod = of_pod(&mut labels, namespace, pod);
             labels.insert("container_name", container.to_string());
             if let Some(image) = pod.as_deref().and_then(|pod| image_of(pod, container)) {
@@ -62,6 +66,6 @@ pub fn of(entity: &Entity, facts: Option<&NodeInventory>, copier: &LabelCopier) 
     labels
 }
 
-fn image_of(pod: &PodFacts, container: &Name) -> Option<String> {
-    pod.containers.iter().find(|facts| facts.name == *container).map(|facts| facts.image.to_string())
+fn image_of(pod: &PodFacts, container: &str) -> Option<String> {
+    pod.containers.iter().find(|facts| *facts.name == *container).map(|facts| facts.image.to_string())
 }

@@ -6,7 +6,7 @@
 //! the line. The latter two are written as the characters that picture them (`＼`, `␊`), so that no two names fall together.
 
 use super::entity_labels;
-use crate::model::entity::{Entity, Labels};
+use crate::model::entity::{EntityRef, Labels};
 use crate::model::inventory::NodeInventory;
 use crate::model::label_copier::LabelCopier;
 use crate::model::metric::Value;
@@ -27,7 +27,7 @@ const OF_MEASUREMENTS: &[char] = &[',', ' '];
 pub fn tags(
     cluster_name: &str,
     shard: Option<&str>,
-    entity: &Entity,
+    entity: EntityRef<'_>,
     part: Option<&Labels>,
     facts: Option<&NodeInventory>,
     copier: &LabelCopier,

@@ -6,7 +6,7 @@ use super::entity_labels;
 use super::go_json::{number, pretty, quoted};
 use super::lenient::GO_ZERO_TIME;
 use super::rfc3339;
-use crate::model::entity::{Entity, Labels, Name};
+use crate::model::entity::{EntityRef, Labels, Name};
 use crate::model::label_copier::LabelCopier;
 use crate::model::metric::{Form, Kind, Labelled, Metric, Unit, Value};
 use crate::model::time::Timestamp;
@@ -93,7 +93,7 @@ fn entities(block: &Block, cluster: Option<&Name>, metrics: &[Metric], copier: &
     let columns: Vec<(Metric, Vec<Option<u64>>)> =
         metrics.iter().filter_map(|metric| Some((*metric, block.column(*metric)?))).collect();
     let starts = block.column(Metric::StartTime).unwrap_or_default();
-    let mut written = Vec::with_capacity(rows.entities().len());
+    let mut written = Vec::with_capacity(rows.entity_count());
     let mut first = 0;
     while let Some((entity, _)) = rows.key(first) {
         let mut end = first + 1;
@@ -160,11 +160,11 @@ fn told(part: Option<&Labels>) -> String {
 }
 
 /// The labels of an entity, sorted. Nodes and pods have the names of containers that cAdvisor gave them once.
-fn labels(block: &Block, cluster: Option<&Name>, entity: &Entity, copier: &LabelCopier) -> String {
+fn labels(block: &Block, cluster: Option<&Name>, entity: EntityRef<'_>, copier: &LabelCopier) -> String {
     let mut labels = entity_labels::of(entity, block.facts.as_deref(), copier);
     match entity {
-        Entity::Node(_) => labels.insert("container_name".to_owned(), "machine".to_owned()),
-        Entity::Pod { .. } => labels.insert("container_name".to_owned(), "/pod".to_owned()),
+        EntityRef::Node(_) => labels.insert("container_name".to_owned(), "machine".to_owned()),
+        EntityRef::Pod(..) => labels.insert("container_name".to_owned(), "/pod".to_owned()),
         _ => None,
     };
     let shown = |label: &str| COMMON_LABELS.iter().chain(&POD_LABELS).any(|(name, _)| *name == label);

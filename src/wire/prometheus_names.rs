@@ -5,7 +5,7 @@
 //! counts nothing twice.
 
 use super::line_protocol::set_apart;
-use crate::model::entity::{Entity, Labels};
+use crate::model::entity::{EntityRef, Labels};
 use crate::model::inventory::NodeInventory;
 use crate::model::metric::{
     self, Form, Kind, Labelled, Levels, Metric, MetricKey, Unit, Value, to_f64, to_u64,
@@ -30,19 +30,19 @@ pub enum Level {
 }
 
 impl Level {
-    /// Every level, in the order of [`Entity`].
+    /// Every level, in the order of [`EntityRef`].
     pub const ALL: [Self; 6] =
         [Self::Cluster, Self::Namespace, Self::Node, Self::SystemContainer, Self::Pod, Self::Container];
 
     /// The level of an entity.
-    pub const fn of(entity: &Entity) -> Self {
-        match entity {
-            Entity::Cluster => Self::Cluster,
-            Entity::Namespace(_) => Self::Namespace,
-            Entity::Node(_) => Self::Node,
-            Entity::FreeContainer { .. } => Self::SystemContainer,
-            Entity::Pod { .. } => Self::Pod,
-            Entity::PodContainer { .. } => Self::Container,
+    pub fn of<'e>(entity: impl Into<EntityRef<'e>>) -> Self {
+        match entity.into() {
+            EntityRef::Cluster => Self::Cluster,
+            EntityRef::Namespace(_) => Self::Namespace,
+            EntityRef::Node(_) => Self::Node,
+            EntityRef::FreeContainer(..) => Self::SystemContainer,
+            EntityRef::Pod(..) => Self::Pod,
+            EntityRef::PodContainer(..) => Self::Container,
         }
     }
 
@@ -286,7 +286,7 @@ pub struct Whose<'a> {
 /// The labels of an entity, or of a labelled part of it, sorted. Without empty ones, which Prometheus takes for none.
 pub fn labels<'a>(
     whose: Whose<'a>,
-    entity: &'a Entity,
+    entity: EntityRef<'a>,
     part: Option<&'a Labels>,
     facts: Option<&'a NodeInventory>,
 ) -> Vec<Label<'a>> {
@@ -295,18 +295,18 @@ pub fn labels<'a>(
     labels.extend(shard::label(whose.shard, entity));
     let node = facts.map(|facts| ("node", &*facts.node.name));
     match entity {
-        Entity::Cluster => {}
-        Entity::Namespace(namespace) => labels.push(("namespace", namespace)),
-        Entity::Node(node) => labels.push(("node", node)),
-        Entity::FreeContainer { node, container } => {
-            labels.extend([("container", &**container), ("node", node)]);
+        EntityRef::Cluster => {}
+        EntityRef::Namespace(namespace) => labels.push(("namespace", namespace)),
+        EntityRef::Node(node) => labels.push(("node", node)),
+        EntityRef::FreeContainer(node, container) => {
+            labels.extend([("container", container), ("node", node)]);
         }
-        Entity::Pod { namespace, pod } => {
-            labels.extend([("namespace", &**namespace), ("pod", pod)]);
+        EntityRef::Pod(namespace, pod) => {
+            labels.extend([("namespace", namespace), ("pod", pod)]);
             labels.extend(node);
         }
-        Entity::PodContainer { namespace, pod, container } => {
-            labels.extend([("container", &**container), ("namespace", namespace), ("pod", pod)]);
+        EntityRef::PodContainer(namespace, pod, container) => {
+            labels.extend([("container", container), ("namespace", namespace), ("pod", pod)]);
             labels.extend(node);
         }
     }

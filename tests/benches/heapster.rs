@@ -260,9 +260,8 @@ fn history(criterion: &mut Criterion) {
         println!("history: {points} points in {bytes} bytes, {:.2} bytes a point", bytes / points);
     }
     let rows = made[0].1[0].0.layout.rows.clone();
-    let mut containers =
-        rows.entities().iter().filter(|entity| matches!(entity, Entity::PodContainer { .. }));
-    let entity = containers.next_back().unwrap().clone();
+    let entity = rows.owned(rows.entity_count() - 1).unwrap();
+    assert!(matches!(entity, Entity::PodContainer { .. }), "{entity}");
     group.throughput(Throughput::Elements(1));
     for metric in ["memory/usage", "cpu/usage_rate"] {
         let key = SeriesKey { entity: entity.clone(), metric: metric.to_owned(), labels: None };

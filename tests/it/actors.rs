@@ -135,7 +135,7 @@ async fn pods_bound_to_other_nodes_are_left_out() {
     tokio::time::sleep(Duration::from_secs(20)).await;
     let scraped = bench.scraped.lock().unwrap();
     let took = scraped[0].1.outcome.as_ref().unwrap();
-    let pods: Vec<String> = took.block.layout.rows.entities().iter().map(ToString::to_string).collect();
+    let pods: Vec<String> = took.block.layout.rows.entities().map(|entity| entity.to_string()).collect();
     assert_eq!(pods, ["node:n1", "namespace:shop/pod:mine"]);
     assert_eq!(took.tally.foreign_rows, 1);
 }

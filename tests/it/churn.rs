@@ -2,7 +2,7 @@
 //! names. Time is simulated; the same for real is `cargo bench --bench cluster -- --churn`.
 
 use crate::handmade::{T0, assembled, container, node, pod, said, window};
-use heapster::model::entity::{ClusterId, Entity, Name};
+use heapster::model::entity::{ClusterId, Name};
 use heapster::model::inventory::{Change, Inventory, PodFacts, PodName};
 use heapster::model::metric::Metric;
 use heapster::model::report::Subject;
@@ -127,11 +127,7 @@ impl Collector {
             let made = assembled(&said(&rows), &inventory, window, self.previous[at].as_deref());
             let block = Arc::new(made.block);
             if let Some(traces) = &mut traces {
-                let entities = block.layout.rows.entities();
-                traces.names.extend(entities.iter().filter_map(|entity| match entity {
-                    Entity::Pod { pod, .. } => Some(Arc::downgrade(pod)),
-                    _ => None,
-                }));
+                traces.names.extend(block.layout.rows.pods().map(|(_, pod)| Arc::downgrade(pod)));
                 traces.facts.extend(inventory.pods.iter().map(Arc::downgrade));
                 traces.rows.push(Arc::downgrade(&block.layout.rows));
                 traces.blocks.push(Arc::downgrade(&block));

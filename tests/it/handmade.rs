@@ -8,7 +8,7 @@ use heapster::model::metric::{Metric, MetricKey};
 use heapster::model::pods::Pods;
 use heapster::model::report::{Part, Report, Subject};
 use heapster::model::time::{Resolution, Timestamp, Window};
-use heapster::rollup::block::Block;
+use heapster::rollup::block::{Block, Rows};
 use heapster::rollup::node::{Answer, Assembled, assemble};
 use proptest::test_runner::Config as ProptestConfig;
 use std::net::{IpAddr, Ipv4Addr};
@@ -121,6 +121,19 @@ pub fn assembled(
         window,
         scraped_at,
     })
+}
+
+/// Every entity of a table.
+pub fn entities(rows: &Rows) -> Vec<Entity> {
+    (0..rows.entity_count()).map(|at| rows.owned(at).unwrap()).collect()
+}
+
+/// Every row's key.
+pub fn keys(rows: &Rows) -> Vec<(Entity, Option<Labels>)> {
+    let entities = entities(rows);
+    let owned =
+        |entity| entities[entities.binary_search_by(|held| held.borrowed().cmp(&entity)).unwrap()].clone();
+    rows.iter().map(|(entity, labels)| (owned(entity), labels.cloned())).collect()
 }
 
 /// A value of a block, as its metric's form holds it.

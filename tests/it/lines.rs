@@ -2,7 +2,7 @@
 //! InfluxDB's rules and by one that follows VictoriaMetrics'.
 
 use crate::handmade::{container, inventory, node, of_container, of_free, of_node, pod, window};
-use heapster::model::entity::{Entity, Labels};
+use heapster::model::entity::{Entity, EntityRef, Labels};
 use heapster::model::inventory::{ContainerFacts, NodeFacts, PodFacts};
 use heapster::model::label_copier::LabelCopier;
 use heapster::model::metric::Value;
@@ -28,7 +28,7 @@ fn lines_are_those_of_the_original() {
     let known = inventory(host, [web]);
     let stamp = window(0).end().nanos();
     let of = |entity: &Entity, part: Option<&Labels>| {
-        tags("default", None, entity, part, Some(&known), &LabelCopier::default(), false)
+        tags("default", None, entity.borrowed(), part, Some(&known), &LabelCopier::default(), false)
     };
     let web = of(&of_container("shop", "web-1", "web"), None);
     let in_pod = ",cluster_name=default,container_base_image=nginx:1.9,container_name=web,labels=app:web\\,tier:fe,namespace_name=shop,nodename=n1,pod_name=web-1,type=pod_container";
@@ -60,11 +60,10 @@ fn lines_are_those_of_the_original() {
     let free = of(&of_free("n1", "kubelet"), None);
     assert_eq!(free, ",cluster_name=default,container_name=kubelet,nodename=n1,type=sys_container");
     assert_eq!(
-        tags("c", None, &Entity::Cluster, None, None, &LabelCopier::default(), false),
+        tags("c", None, EntityRef::Cluster, None, None, &LabelCopier::default(), false),
         ",cluster_name=c,type=cluster"
     );
-    let namespace =
-        tags("c", None, &Entity::Namespace("shop".into()), None, None, &LabelCopier::default(), false);
+    let namespace = tags("c", None, EntityRef::Namespace("shop"), None, None, &LabelCopier::default(), false);
     assert_eq!(namespace, ",cluster_name=c,namespace_name=shop,type=ns");
     let most = u64::try_from(i64::MAX).unwrap();
     assert!(text("memory/usage", false, "", Value::Integer(most)).contains(&format!("value={most}i ")));
@@ -162,7 +161,7 @@ proptest! {
         let known = inventory(node("n1"), [facts]);
         let part = Labels::new([("resource_id", value.as_str())]);
         let entity = of_container(&namespace, &name, "main");
-        let tags = tags(&cluster, None, &entity, Some(&part), Some(&known), &LabelCopier::default(), false);
+        let tags = tags(&cluster, None, entity.borrowed(), Some(&part), Some(&known), &LabelCopier::default(), false);
         let metric = format!("custom/{custom}");
         let text = text(&metric, with_fields, &tags, Value::Float(float));
         prop_assert_eq!(text.matches('\n').count(), 1, "one line, whatever the names");

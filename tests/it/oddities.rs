@@ -139,7 +139,7 @@ fn what_does_not_count_is_in_no_row_and_counted() {
     let made = assemble(&answer);
     assert_eq!(made.tally, Tally { unknown_rows: 2, ..Tally::default() });
     assert_eq!(oddities(&answer, &made.tally, None), [Oddity::UnknownPods(1)]);
-    let rows: Vec<String> = made.block.layout.rows.entities().iter().map(ToString::to_string).collect();
+    let rows: Vec<String> = made.block.layout.rows.entities().map(|entity| entity.to_string()).collect();
     assert_eq!(rows, ["namespace:shop/pod:mine"]);
 }
 
@@ -154,8 +154,7 @@ async fn ghost(foreign: fn(&heapster::messages::WhichAreForeign) -> Foreign) -> 
     let scraped = bench.scraped.lock().unwrap();
     let seen = scraped.iter().map(|(at, scraped)| {
         let took = scraped.outcome.as_ref().unwrap();
-        let there =
-            took.block.layout.rows.entities().iter().any(|entity| entity.to_string().ends_with("ghost"));
+        let there = took.block.layout.rows.entities().any(|entity| entity.to_string().ends_with("ghost"));
         assert_eq!(took.tally.unknown_rows, u64::from(!there));
         assert_eq!(took.oddities.contains(&Oddity::UnknownPods(1)), !there);
         (*at, there)

@@ -1,6 +1,6 @@
 //! Blocks and their rings: what was put into a table is what is read from the block, whichever way it is read.
 
-use crate::handmade::{T0, of_container, of_node, of_pod, window};
+use crate::handmade::{T0, keys, of_container, of_node, of_pod, window};
 use heapster::model::entity::{Entity, Labels};
 use heapster::model::metric::{Form, Metric, MetricKey, Value};
 use heapster::model::time::Timestamp;
@@ -140,16 +140,16 @@ proptest! {
 #[test]
 fn rows_are_found_by_key_and_sorted() {
     let volume = Labels::new([("resource_id", "Volume:data")]);
-    let keys = [
+    let given = [
         (of_pod("shop", "web"), Some(volume.clone())),
         (of_node("node-1"), None),
         (of_container("shop", "web", "app"), None),
         (of_pod("shop", "web"), None),
         (of_node("node-1"), None),
     ];
-    let rows = Rows::new(keys.iter().map(|(entity, labels)| (entity, labels.as_ref())));
-    let distinct: BTreeSet<_> = keys.iter().cloned().collect();
-    let read: Vec<_> = rows.iter().map(|(entity, labels)| (entity.clone(), labels.cloned())).collect();
+    let rows = Rows::new(given.iter().map(|(entity, labels)| (entity, labels.as_ref())));
+    let distinct: BTreeSet<_> = given.iter().cloned().collect();
+    let read = keys(&rows);
     assert_eq!(read.len(), distinct.len(), "doubles fall together");
     assert!(read.windows(2).all(|pair| pair[0].0 <= pair[1].0), "{read:?}");
     for (row, (entity, labels)) in read.iter().enumerate() {

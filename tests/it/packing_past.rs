@@ -1,6 +1,6 @@
 //! Blocks told by what differs from the one after them: whatever is read going back is what was put in, to the last bit.
 
-use crate::handmade::cases;
+use crate::handmade::{cases, keys};
 use crate::packing_blocks::{Cells, block, metrics, rows};
 use heapster::model::metric::{Metric, MetricKey};
 use heapster::rollup::block::Block;
@@ -123,9 +123,9 @@ proptest! {
         }
         let metrics: BTreeSet<&MetricKey> = windows.iter().flat_map(Cells::keys).map(|(_, metric)| metric).collect();
         let uptime = MetricKey::Known(Metric::Uptime);
-        for (entity, labels) in rows(count).iter() {
+        for (entity, labels) in keys(&rows(count)) {
             for metric in metrics.iter().copied().chain([&uptime]).filter(|metric| metric.is_public()) {
-                let value = |block: &Block| block.value(block.layout.rows.find(entity, labels)?, metric);
+                let value = |block: &Block| block.value(block.layout.rows.find(&entity, labels.as_ref())?, metric);
                 let with_stamp = |block: &Arc<Block>| Some((block.window.end(), value(block)?));
                 let expected: Points = blocks
                     .iter()
@@ -135,7 +135,7 @@ proptest! {
                 let key = SeriesKey {
                     entity: entity.clone(),
                     metric: metric.name().to_owned(),
-                    labels: labels.cloned(),
+                    labels: labels.clone(),
                 };
                 let mut points = Points::new();
                 ring.read(&key, Span::ALL, &mut points);
@@ -177,4 +177,22 @@ fn newest_is_whole_and_so_is_the_last_of_some_rows() {
     assert_eq!(opened, first.into_iter().chain(others).rev().collect::<Vec<_>>());
     let layouts: Vec<_> = ring.layouts().map(|layout| layout.columns().count()).collect();
     assert_eq!(layouts, [2, 2, 1, 2], "each block has its own columns");
+}
+
+#[test]
+fn older_blocks_have_in_common_what_does_not_change() {
+    let rows = rows(5);
+    let cells = |held| Cells::from([((0, MetricKey::Known(Metric::MemoryUsage)), held)]);
+    let (mut ring, mut last) = (Ring::default(), None::<Arc<Block>>);
+    for at in 0..30 {
+        let made = Arc::new(block(&rows, &cells(at as u64), at, last.as_deref()));
+        ring.push(made.clone(), Duration::from_secs(at as u64));
+        last = Some(made);
+    }
+    let last = last.unwrap();
+    // The newest block's and one for all the others.
+    assert_eq!(Arc::strong_count(&last.layout), 2);
+    assert!(ring.forms().all(|form| Arc::ptr_eq(form.layout(), &last.layout)));
+    // Where its bytes are, what it has in common, which window, and when it was asked for.
+    assert!(size_of::<Form>() <= 48, "{}", size_of::<Form>());
 }

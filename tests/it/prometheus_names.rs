@@ -140,10 +140,17 @@ fn labels_tell_entities_apart_and_are_sorted() {
     let part = Labels::new([("resource_id", "/"), ("make", "")]);
     for (entity, level) in entities.iter().zip(Level::ALL) {
         assert_eq!(Level::of(entity), level);
-        let own: Vec<&str> =
-            labels(Whose::default(), entity, None, Some(&facts)).iter().map(|(label, _)| *label).collect();
+        let own: Vec<&str> = labels(Whose::default(), entity.borrowed(), None, Some(&facts))
+            .iter()
+            .map(|(label, _)| *label)
+            .collect();
         assert_eq!(own, level.labels(), "{entity}");
-        let all = labels(Whose { cluster: Some("east"), shard: None }, entity, Some(&part), Some(&facts));
+        let all = labels(
+            Whose { cluster: Some("east"), shard: None },
+            entity.borrowed(),
+            Some(&part),
+            Some(&facts),
+        );
         assert!(all.is_sorted() && all.contains(&("device", "/")) && all.contains(&("cluster", "east")));
         assert!(all.iter().all(|(_, value)| !value.is_empty()), "an empty label is none");
     }

@@ -1,8 +1,8 @@
 //! One node's answer becomes one block: requests and limits, sums of containers, and which rows count.
 
 use crate::handmade::{
-    assembled, container, held, held_as, inventory, node, of_container, of_free, of_node, of_pod, pod,
-    resources, said, window,
+    assembled, container, entities, held, held_as, inventory, node, of_container, of_free, of_node, of_pod,
+    pod, resources, said, window,
 };
 use heapster::model::Set;
 use heapster::model::entity::Entity;
@@ -82,7 +82,7 @@ fn pods_that_no_kubelet_reports_are_not_made_up() {
     let report = said(&[(Subject::Node, &[(Metric::MemoryUsage, 7)])]);
     let inventory = inventory(node("node-1"), [pod("shop", "web", enriched_pod())]);
     let made = assembled(&report, &inventory, window(0), None);
-    assert_eq!(made.block.layout.rows.entities(), [of_node("node-1")]);
+    assert_eq!(entities(&made.block.layout.rows), [of_node("node-1")]);
     for metric in REQUESTS.into_iter().chain(LIMITS) {
         assert_eq!(held(&made.block, &of_node("node-1"), metric), Some(0), "the sum over no pod");
     }
@@ -196,8 +196,8 @@ fn foreign_pods_are_dropped_and_counted_and_unknown_ones_taken() {
         scraped_at: window(0).end(),
     });
     assert_eq!(made.tally, Tally { foreign_rows: 2, ..Tally::default() });
-    let pods = made.block.layout.rows.entities().iter().filter(|entity| matches!(entity, Entity::Pod { .. }));
-    assert_eq!(pods.collect::<Vec<_>>(), [&of_pod("ops", "brand-new"), &of_pod("shop", "web")]);
+    let pods: Vec<_> = made.block.layout.rows.pods().map(|(namespace, pod)| of_pod(namespace, pod)).collect();
+    assert_eq!(pods, [of_pod("ops", "brand-new"), of_pod("shop", "web")]);
     assert_eq!(held(&made.block, &of_pod("ops", "brand-new"), Metric::MemoryUsage), Some(7));
     assert_eq!(held(&made.block, &of_pod("ops", "brand-new"), Metric::CpuRequest), None, "nothing is known");
 }

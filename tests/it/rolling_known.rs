@@ -157,3 +157,33 @@ fn same_pods_in_any_order_are_found_and_nothing_else_is() {
     let again = known_pods(&PODS);
     assert!(!scraper.answer(&report(&first, 99), &again, 99).0, "something else may be known of the pods");
 }
+
+#[test]
+fn of_all_tellings_only_the_same_rows_are_found() {
+    let all = known_pods(&PODS);
+    // Each of four pods with none, one or two volumes, one of them told last.
+    let tellings: Vec<Told> = (0..81)
+        .map(|n| {
+            let mut told: Told = (0..4).map(|pod| (pod, n / 3_usize.pow(pod as u32) % 3)).collect();
+            told.rotate_left(n % 4);
+            told
+        })
+        .collect();
+    let sorted = |told: &Told| {
+        let mut told = told.clone();
+        told.sort_unstable();
+        told
+    };
+    for first in &tellings {
+        let mut scraper = Scraper { known: Known::default(), previous: None };
+        let rows = scraper.answer(&report(first, 1), &all, 0).1.block.layout.rows.clone();
+        for (at, other) in tellings.iter().enumerate() {
+            let mut turned = other.clone();
+            turned.rotate_left(at % 3);
+            for told in [other, &turned] {
+                let found = scraper.known.find(&report(told, 2), &all, Some(&rows)).is_some();
+                assert_eq!(found, sorted(told) == sorted(first), "{first:?} and then {told:?}");
+            }
+        }
+    }
+}

@@ -4,7 +4,7 @@ use crate::handmade::{
     T0, assembled, container, grid, held, inventory, node, of_container, of_namespace, of_node, of_pod, pod,
     resources, said, window,
 };
-use heapster::model::entity::{Entity, Name};
+use heapster::model::entity::EntityRef;
 use heapster::model::inventory::{ContainerFacts, NodeFacts, PodFacts, Resources};
 use heapster::model::metric::{Metric, RATED, Value};
 use heapster::model::report::{Part, Report, Subject};
@@ -257,11 +257,7 @@ fn names_are_the_inventorys_as_soon_as_it_has_them() {
     let first = assembled(&report(Metric::MemoryUsage), &unknown, window(0), None).block;
     let second = assembled(&report(Metric::CpuUsage), &known, window(1), Some(&first)).block;
     let pods = |block: &heapster::rollup::block::Block| {
-        let names = block.layout.rows.entities().iter().filter_map(|entity| match entity {
-            Entity::Pod { pod, .. } => Some(pod.clone()),
-            _ => None,
-        });
-        names.collect::<Vec<_>>()
+        block.layout.rows.pods().map(|(_, pod)| pod.clone()).collect::<Vec<_>>()
     };
     assert!(pods(&first).iter().all(|name| name == own && !Arc::ptr_eq(name, own)), "nobody knew the pod");
     assert!(pods(&second).iter().all(|name| Arc::ptr_eq(name, own)) && pods(&second).len() == 1);
@@ -270,15 +266,13 @@ fn names_are_the_inventorys_as_soon_as_it_has_them() {
 }
 
 /// Where the names of an entity are.
-fn addresses(entity: &Entity) -> Vec<*const str> {
-    let names: &[&Name] = match entity {
-        Entity::Cluster => &[],
-        Entity::Namespace(name) | Entity::Node(name) => &[name],
-        Entity::FreeContainer { node, container } => &[node, container],
-        Entity::Pod { namespace, pod } => &[namespace, pod],
-        Entity::PodContainer { namespace, pod, container } => &[namespace, pod, container],
-    };
-    names.iter().map(|name| Arc::as_ptr(name)).collect()
+fn addresses(entity: EntityRef<'_>) -> Vec<*const str> {
+    match entity {
+        EntityRef::Cluster => vec![],
+        EntityRef::Namespace(name) | EntityRef::Node(name) => vec![name],
+        EntityRef::FreeContainer(first, name) | EntityRef::Pod(first, name) => vec![first, name],
+        EntityRef::PodContainer(namespace, pod, container) => vec![namespace, pod, container],
+    }
 }
 
 #[test]
@@ -307,7 +301,7 @@ fn table_with_another_pod_shares_the_rest_with_the_one_before() {
     let after = assembled(&report("new"), &inventory, window(1), Some(&before)).block;
     let (before, after) = (&before.layout.rows, &after.layout.rows);
     let mut others = 0;
-    for (entity, labels) in after.iter().filter(|(entity, _)| **entity != of_pod("shop", "new")) {
+    for (entity, labels) in after.iter().filter(|(entity, _)| *entity != EntityRef::Pod("shop", "new")) {
         let (held, held_labels) = before.key(before.find(entity, labels).unwrap()).unwrap();
         assert_eq!(addresses(entity), addresses(held), "{entity}");
         assert!(labels.zip(held_labels).is_none_or(|(own, held)| own.is(held)), "{entity} {labels:?}");

@@ -1,7 +1,7 @@
 //! Sums: of containers, pods and namespaces, for every additive metric, and at the largest number.
 
 use crate::handmade::{
-    T0, assembled, container, held, inventory, node, of_namespace, of_pod, pod, said, window,
+    T0, assembled, container, entities, held, inventory, keys, node, of_namespace, of_pod, pod, said, window,
 };
 use heapster::model::entity::Entity;
 use heapster::model::inventory::{ContainerFacts, PodFacts, Resources};
@@ -109,7 +109,7 @@ fn free_containers_and_the_node_itself_are_in_no_sum() {
     let made = assembled(&report, &inventory(node("node-1"), []), window(0), None);
     let sums = made.sums.pack(window(0), T0, None);
     assert_eq!(held(&sums, &Entity::Cluster, Metric::MemoryUsage), Some(3));
-    assert_eq!(sums.layout.rows.entities(), [Entity::Cluster, of_namespace("a")]);
+    assert_eq!(entities(&sums.layout.rows), [Entity::Cluster, of_namespace("a")]);
 }
 
 #[test]
@@ -243,10 +243,10 @@ proptest! {
         }
         let sums = all.pack(window(0), T0, None);
         let mut read = BTreeMap::new();
+        let rows = keys(&sums.layout.rows);
         sums.for_each(|row, key, held| {
-            let (entity, _) = sums.layout.rows.key(row).unwrap();
             if let heapster::model::metric::MetricKey::Known(metric) = key {
-                read.insert((entity.clone(), *metric), held);
+                read.insert((rows[row].0.clone(), *metric), held);
             }
         });
         prop_assert_eq!(read.len(), sums.points());

@@ -1,7 +1,7 @@
 //! Windows as bytes and back, and the spool that keeps them: what was written is what is read, whatever was damaged is
 //! found out, whatever an earlier process left is there.
 
-use crate::handmade::{container, inventory, names, pod, said, window};
+use crate::handmade::{container, inventory, keys, names, pod, said, window};
 use heapster::model::entity::{Entity, Labels};
 use heapster::model::inventory::{ContainerFacts, NodeFacts, PodFacts};
 use heapster::model::label_copier::LabelCopier;
@@ -68,7 +68,7 @@ pub fn batch(n: i64, nodes: &[(&str, &[u64])]) -> Batch {
 
 /// Everything that an encoder can see of a block.
 fn seen(block: &Block) -> (Vec<(Entity, Option<Labels>)>, Vec<(usize, MetricKey, u64)>, String) {
-    let rows = block.layout.rows.iter().map(|(entity, labels)| (entity.clone(), labels.cloned())).collect();
+    let rows = keys(&block.layout.rows);
     let mut values = Vec::new();
     block.for_each(|row, metric, held| values.push((row, metric.clone(), held)));
     (rows, values, format!("{:?} {:?}", block.window, block.scraped_at))

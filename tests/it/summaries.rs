@@ -3,7 +3,7 @@
 use crate::bodies::{fixtures, summaries};
 use crate::handmade::{T0, assembled, grid, inventory, node};
 use crate::summaries_walk::{Multiset, expected, lacking, told};
-use heapster::model::entity::Entity;
+use heapster::model::entity::EntityRef;
 use heapster::model::metric::Metric;
 use heapster::model::report::{Part, Report, Subject};
 use heapster::wire::kubelet_summary::decode;
@@ -62,8 +62,8 @@ fn of_two_runs_of_a_container_one_is_kept() {
             .collect();
         let summary = decode(&body).unwrap();
         let made = assembled(&summary.report(), &inventory(node("n"), []), grid().last_ended(T0), None);
-        let entities = made.block.layout.rows.entities().iter();
-        let kept = entities.filter(|entity| matches!(entity, Entity::PodContainer { .. })).count();
+        let entities = made.block.layout.rows.entities();
+        let kept = entities.filter(|entity| matches!(entity, EntityRef::PodContainer(..))).count();
         assert_eq!(kept, distinct.len(), "{name}");
         let runs = counted(&json).1 - distinct.len();
         assert_eq!(made.tally.superseded_rows > 0, runs > 0, "{name}");

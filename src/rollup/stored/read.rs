@@ -6,8 +6,9 @@ use crate::model::entity::{Entity, Labels, Name};
 use crate::model::inventory::{ContainerFacts, NodeFacts, NodeInventory, PodFacts, Resources, Unusable};
 use crate::model::metric::{Metric, MetricKey};
 use crate::model::time::{Resolution, Timestamp, Window};
-use crate::rollup::block::{Block, Layout, RowSet, Rows};
+use crate::rollup::block::{Block, RowSet, Rows};
 use crate::rollup::cluster::Batch;
+use crate::rollup::layout::Columns;
 use crate::rollup::pack::read_varint;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -129,9 +130,12 @@ impl<'a> Reader<'a> {
         let scraped_at = Timestamp::from_nanos(self.signed()?);
         let rows = Arc::new(self.rows()?);
         let steady = self.count()?;
-        let columns = self.many(|reader| reader.column(rows.len()))?;
-        let columns = columns.into_iter().map(|(key, present)| (key, Arc::new(present))).collect();
-        let layout = Arc::new(Layout { rows, columns, steady });
+        let mut columns = Columns::default();
+        self.many(|reader| {
+            let (key, words) = reader.column(rows.len())?;
+            columns.add(&rows, &key, &words)
+        })?;
+        let layout = Arc::new(columns.finish(rows, steady));
         let (steady, moving): (Arc<[u8]>, Box<[u8]>) = (self.bytes()?.into(), self.bytes()?.into());
         let facts = if self.count()? == 0 { None } else { Some(Arc::new(self.facts()?)) };
         // A column that is cut short would end the block without a word.
@@ -142,6 +146,7 @@ impl<'a> Reader<'a> {
     fn rows(&mut self) -> Option<Rows> {
         let entities = self.many(Self::entity)?;
         let labels = self.many(Self::labels)?;
+        let is_sorted = entities.is_sorted_by(|a, b| a < b) && labels.is_sorted_by(|a, b| a < b);
         let (mut at, whole) = (0_u32, (entities.len(), labels.len()));
         let rows = self.many(|reader| {
             at = at.checked_add(u32::try_from(reader.number()?).ok()?)?;
@@ -149,7 +154,10 @@ impl<'a> Reader<'a> {
             let known = usize::try_from(at).ok()? < whole.0 && usize::try_from(label).ok()? <= whole.1;
             known.then_some((at, label))
         })?;
-        Some(Rows { entities: entities.into(), labels: labels.into(), rows: rows.into() })
+        let entities: Vec<&Entity> = entities.iter().collect();
+        // What is not in order could not be found.
+        let is_sorted = is_sorted && rows.is_sorted_by(|a, b| a < b);
+        is_sorted.then(|| Rows::of(&entities, labels.into(), &rows))
     }
 
     fn entity(&mut self) -> Option<Entity> {
@@ -166,7 +174,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn column(&mut self, rows: usize) -> Option<(MetricKey, RowSet)> {
+    fn column(&mut self, rows: usize) -> Option<(MetricKey, Vec<u64>)> {
         let (kind, name) = (self.number()?, self.text()?);
         let key = match kind {
             metric::KNOWN => {
@@ -181,9 +189,8 @@ impl<'a> Reader<'a> {
             reader.rest = rest;
             Some(u64::from_le_bytes(*word))
         })?;
-        let present = RowSet::from_words(&words);
-        let known = present.iter().last().is_none_or(|last| last < rows);
-        known.then_some((key, present))
+        let known = RowSet::from_words(&words).iter().last().is_none_or(|last| last < rows);
+        known.then_some((key, words))
     }
 
     fn facts(&mut self) -> Option<NodeInventory> {

@@ -2,7 +2,7 @@
 
 use super::{MAGIC, entity, metric};
 use crate::model::Map;
-use crate::model::entity::{Entity, Labels, Name};
+use crate::model::entity::{EntityRef, Labels, Name};
 use crate::model::inventory::NodeInventory;
 use crate::model::metric::MetricKey;
 use crate::rollup::block::{Block, Layout, Rows};
@@ -45,6 +45,17 @@ fn met<K: Clone + Eq + std::hash::Hash>(seen: &mut Map<K, u64>, key: &K) -> Opti
         seen.insert(key.clone(), next);
     }
     found
+}
+
+fn kind(entity: EntityRef<'_>) -> u64 {
+    match entity {
+        EntityRef::Cluster => entity::CLUSTER,
+        EntityRef::Namespace(_) => entity::NAMESPACE,
+        EntityRef::Node(_) => entity::NODE,
+        EntityRef::FreeContainer(..) => entity::FREE,
+        EntityRef::Pod(..) => entity::POD,
+        EntityRef::PodContainer(..) => entity::CONTAINER,
+    }
 }
 
 impl Writer {
@@ -118,45 +129,29 @@ impl Writer {
     }
 
     fn rows(&mut self, rows: &Rows) {
-        self.count(rows.entities.len());
-        for entity in &rows.entities {
-            self.entity(entity);
+        self.count(rows.entity_count());
+        for (at, entity) in rows.entities().enumerate() {
+            self.number(kind(entity));
+            rows.names(at).into_iter().flatten().for_each(|name| self.text(name));
         }
-        self.count(rows.labels.len());
-        for labels in &rows.labels {
+        self.count(rows.labels().len());
+        for labels in rows.labels() {
             self.labels(labels);
         }
-        self.count(rows.rows.len());
+        self.count(rows.len());
         let mut before = 0;
-        for (entity, labels) in &rows.rows {
+        for (entity, labels) in (0..rows.len()).filter_map(|row| rows.pair(row)) {
             // Sorted by entity, so that the step to the next is small.
-            self.number(u64::from(entity.wrapping_sub(before)));
-            self.number(u64::from(*labels));
-            before = *entity;
-        }
-    }
-
-    fn entity(&mut self, entity: &Entity) {
-        let (kind, names): (u64, &[&Name]) = match entity {
-            Entity::Cluster => (entity::CLUSTER, &[]),
-            Entity::Namespace(name) => (entity::NAMESPACE, &[name]),
-            Entity::Node(name) => (entity::NODE, &[name]),
-            Entity::FreeContainer { node, container } => (entity::FREE, &[node, container]),
-            Entity::Pod { namespace, pod } => (entity::POD, &[namespace, pod]),
-            Entity::PodContainer { namespace, pod, container } => {
-                (entity::CONTAINER, &[namespace, pod, container])
-            }
-        };
-        self.number(kind);
-        for name in names {
-            self.text(name);
+            self.count(entity.wrapping_sub(before));
+            self.count(labels);
+            before = entity;
         }
     }
 
     fn columns(&mut self, layout: &Layout) {
         self.count(layout.steady);
-        self.count(layout.columns.len());
-        for (key, present) in &layout.columns {
+        self.count(layout.columns().len());
+        for (key, present) in layout.columns() {
             let (kind, name) = match key {
                 MetricKey::Known(known) => (metric::KNOWN, &known.descriptor().name.into()),
                 MetricKey::Resource(name) => (metric::RESOURCE, name),
@@ -165,7 +160,7 @@ impl Writer {
             self.number(kind);
             self.text(name);
             self.count(present.words.len());
-            for word in &present.words {
+            for word in present.words {
                 self.out.extend_from_slice(&word.to_le_bytes());
             }
         }

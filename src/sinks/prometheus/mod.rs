@@ -11,7 +11,7 @@ pub use options::OPTIONS;
 use super::{Built, ProblemError, Refused, Sink, Slice, Surroundings};
 use crate::config::uri::Uri;
 use crate::model::Map;
-use crate::model::entity::{Entity, Name};
+use crate::model::entity::{EntityRef, Name};
 use crate::model::inventory::NodeInventory;
 use crate::model::label_copier::LabelCopier;
 use crate::model::metric::{Metric, MetricKey};
@@ -191,8 +191,8 @@ fn markers(version: Version, whose: &Whose, own: &str, ended: &Ended, at: Timest
 }
 
 /// The label of a pod's uid.
-fn uid<'a>(entity: &Entity, facts: &'a NodeInventory) -> Option<Label<'a>> {
-    let (Entity::Pod { namespace, pod } | Entity::PodContainer { namespace, pod, .. }) = entity else {
+fn uid<'a>(entity: EntityRef<'_>, facts: &'a NodeInventory) -> Option<Label<'a>> {
+    let (EntityRef::Pod(namespace, pod) | EntityRef::PodContainer(namespace, pod, _)) = entity else {
         return None;
     };
     facts.pod(namespace, pod).map(|facts| ("uid", &*facts.uid)).filter(|(_, uid)| !uid.is_empty())
@@ -233,7 +233,7 @@ impl Series<'_, '_> {
         key: &MetricKey,
         at: Timestamp,
         value: f64,
-        start: impl FnOnce(&Entity) -> Option<Timestamp>,
+        start: impl FnOnce(EntityRef<'_>) -> Option<Timestamp>,
     ) {
         let Request { writer, whose, pod_id, families } = &mut *self.request;
         let Some((entity, part)) = self.layout.rows.key(row) else { return };
