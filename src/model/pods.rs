@@ -1,7 +1,7 @@
 //! The pods bound to one node, found by name, and what many pods have in common. What a pod is is left to
 //! [`super::inventory`].
 
-use super::entity::Pair;
+use super::entity::{Name, Pair};
 use super::inventory::{ContainerFacts, PodFacts};
 use super::pool::Pool;
 use std::sync::Arc;
@@ -61,9 +61,9 @@ impl FromIterator<Arc<PodFacts>> for Pods {
 /// What many pods have in common: nearly every name, and of a workload's replicas also labels and containers.
 #[derive(Debug, Default)]
 pub(super) struct Shared {
-    names: Pool<str>,
-    labels: Pool<[Pair]>,
-    containers: Pool<[ContainerFacts]>,
+    names: Pool<Name>,
+    labels: Pool<Arc<[Pair]>>,
+    containers: Pool<Arc<[ContainerFacts]>>,
 }
 
 impl Shared {

@@ -125,7 +125,7 @@ fn places(rows: &Rows, chosen: &[Chosen<'_>], answer: &Answer<'_>) -> Option<Vec
         if let (Subject::Pod(namespace, name), Part::Whole) = (each.subject, each.part)
             && let Some(facts) = answer.inventory.pod(namespace, name)
             && let Some((Entity::Pod { pod, .. }, _)) = rows.key(row)
-            && !Arc::ptr_eq(pod, &facts.name)
+            && !Name::ptr_eq(pod, &facts.name)
         {
             return None;
         }
@@ -140,8 +140,8 @@ fn places(rows: &Rows, chosen: &[Chosen<'_>], answer: &Answer<'_>) -> Option<Vec
 /// Makes labels, those of each part once, and shares with the table before what is in that.
 #[derive(Default)]
 struct Labeller<'a> {
-    names: Pool<str>,
-    sets: Pool<[Pair]>,
+    names: Pool<Name>,
+    sets: Pool<Arc<[Pair]>>,
     made: Map<Part<'a>, Option<Labels>>,
 }
 
