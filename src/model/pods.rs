@@ -1,8 +1,10 @@
 //! The pods bound to one node, found by name, and what many pods have in common. What a pod is is left to
 //! [`super::inventory`].
 
+use super::amount::Amount;
 use super::entity::{Name, Pair};
 use super::inventory::{ContainerFacts, PodFacts};
+use super::list::List;
 use super::pool::Pool;
 use std::sync::Arc;
 
@@ -58,12 +60,14 @@ impl FromIterator<Arc<PodFacts>> for Pods {
     }
 }
 
-/// What many pods have in common: nearly every name, and of a workload's replicas also labels and containers.
+/// What many pods have in common: nearly every name, how seldom they restart, and of a workload's replicas also labels
+/// and containers.
 #[derive(Debug, Default)]
 pub(super) struct Shared {
     names: Pool<Name>,
-    labels: Pool<Arc<[Pair]>>,
-    containers: Pool<Arc<[ContainerFacts]>>,
+    labels: Pool<List<Pair>>,
+    containers: Pool<List<ContainerFacts>>,
+    restarts: Pool<List<Amount>>,
 }
 
 impl Shared {
@@ -82,6 +86,7 @@ impl Shared {
             node: pod.node.map(|node| names.share(&node)),
             labels: pod.labels.shared(names, &mut self.labels),
             containers: self.containers.share(&containers),
+            restarts: self.restarts.share(&pod.restarts),
             name: before.map_or(pod.name, |before| before.name.clone()),
             uid: before.map(|before| &before.uid).filter(|uid| **uid == pod.uid).cloned().unwrap_or(pod.uid),
             ..pod

@@ -5,6 +5,7 @@ use super::block::{Row, Rows};
 use super::node::{Answer, MAX_ROWS, Tally};
 use crate::model::entity::{Entity, Labels, Name, Pair};
 use crate::model::inventory::NodeInventory;
+use crate::model::list::List;
 use crate::model::metric::Metric;
 use crate::model::pool::Pool;
 use crate::model::report::{Part, Subject};
@@ -141,7 +142,7 @@ fn places(rows: &Rows, chosen: &[Chosen<'_>], answer: &Answer<'_>) -> Option<Vec
 #[derive(Default)]
 struct Labeller<'a> {
     names: Pool<Name>,
-    sets: Pool<Arc<[Pair]>>,
+    sets: Pool<List<Pair>>,
     made: Map<Part<'a>, Option<Labels>>,
 }
 

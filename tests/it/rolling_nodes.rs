@@ -50,7 +50,7 @@ const RESOURCES: [([Metric; 4], Metric, Metric); 3] = [
 ];
 
 fn requesting(name: &str, requests: Resources) -> PodFacts {
-    pod("shop", name, [ContainerFacts { requests, ..container("main") }])
+    pod("shop", name, [ContainerFacts { requests: requests.into(), ..container("main") }])
 }
 
 #[test]

@@ -188,14 +188,13 @@ fn expected_of_pod(pod: &RandomPod, at: usize, metric: Metric) -> Option<u64> {
 }
 
 fn facts(pod_name: &str, random: &RandomPod) -> PodFacts {
-    let containers =
-        random.containers.iter().enumerate().map(|(n, (_, requested, restarts))| ContainerFacts {
-            requests: Resources { cpu: (*requested).into(), ..Resources::default() },
-            restarts: (*restarts).into(),
-            ..container(&format!("c{n}"))
-        });
+    let containers = random.containers.iter().enumerate().map(|(n, (_, requested, _))| ContainerFacts {
+        requests: Resources { cpu: (*requested).into(), ..Resources::default() }.into(),
+        ..container(&format!("c{n}"))
+    });
     let mut facts = pod(&format!("ns-{}", random.namespace), pod_name, containers);
     facts.host_network = random.host_network;
+    facts.restarts = random.containers.iter().map(|(.., restarts)| (*restarts).into()).collect();
     facts
 }
 
