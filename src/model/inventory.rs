@@ -147,7 +147,7 @@ pub struct Inventory {
     nodes: Table<NodeFacts>,
     pods: Table<PodFacts>,
     namespaces: Table<NamespaceFacts>,
-    bound: Map<Name, Vec<Arc<PodFacts>>>,
+    bound: Map<Name, Pods>,
     namespace_uids: Arc<BTreeMap<Name, Name>>,
     touched: Set<Name>,
     shared: Shared,
@@ -178,7 +178,7 @@ impl Inventory {
             if let Some((pod, node)) = before.and_then(|pod| Some((pod, pod.node.as_ref()?))) {
                 touched.insert(node.clone());
                 if let Some(pods) = bound.get_mut(node) {
-                    pods.retain(|held| !Arc::ptr_eq(held, pod));
+                    *pods = pods.without(pod);
                     if pods.is_empty() {
                         bound.remove(node);
                     }
@@ -186,7 +186,8 @@ impl Inventory {
             }
             if let Some((pod, node)) = after.and_then(|pod| Some((pod, pod.node.as_ref()?))) {
                 touched.insert(node.clone());
-                bound.entry(node.clone()).or_default().push(pod.clone());
+                let pods = bound.entry(node.clone()).or_default();
+                *pods = pods.with(pod.clone());
             }
         });
     }
@@ -246,7 +247,7 @@ impl Inventory {
     /// What is known of one node and of its pods. None where there is no such node.
     pub fn of_node(&self, name: &Name) -> Option<NodeInventory> {
         let node = self.nodes.get(name)?.clone();
-        let pods = self.bound.get(name).into_iter().flatten().cloned().collect();
+        let pods = self.bound.get(name).cloned().unwrap_or_default();
         Some(NodeInventory { node, pods, namespaces: self.namespace_uids.clone() })
     }
 

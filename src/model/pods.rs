@@ -8,15 +8,39 @@ use super::list::List;
 use super::pool::Pool;
 use std::sync::Arc;
 
-/// Pods, sorted by namespace and name: a hash table of thirty takes ten times the memory.
+/// Pods, sorted by namespace and name: a hash table of thirty takes ten times the memory. Cloning is cheap.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Pods(Box<[Arc<PodFacts>]>);
+pub struct Pods(List<Arc<PodFacts>>);
+
+fn name(pod: &PodFacts) -> (&str, &str) {
+    (&pod.namespace, &pod.name)
+}
 
 impl Pods {
     /// The pod of this namespace and name.
     pub fn get(&self, namespace: &str, name: &str) -> Option<&Arc<PodFacts>> {
-        let key = |pod: &Arc<PodFacts>| (&*pod.namespace, &*pod.name).cmp(&(namespace, name));
-        self.0.get(self.0.binary_search_by(key).ok()?)
+        self.0.get(self.place((namespace, name)).ok()?)
+    }
+
+    fn place(&self, of: (&str, &str)) -> Result<usize, usize> {
+        self.0.binary_search_by(|pod| name(pod).cmp(&of))
+    }
+
+    /// These and another one, in the place of one of its name.
+    #[must_use]
+    pub fn with(&self, pod: Arc<PodFacts>) -> Self {
+        let (before, behind) = match self.place(name(&pod)) {
+            Ok(at) => (at, at + 1),
+            Err(at) => (at, at),
+        };
+        let others = self.0.iter().cloned();
+        Self(others.clone().take(before).chain([pod]).chain(others.skip(behind)).collect())
+    }
+
+    /// These without one.
+    #[must_use]
+    pub fn without(&self, pod: &Arc<PodFacts>) -> Self {
+        Self(self.0.iter().filter(|held| !Arc::ptr_eq(held, pod)).cloned().collect())
     }
 
     /// Every pod, by namespace and name.
@@ -54,8 +78,8 @@ impl FromIterator<Arc<PodFacts>> for Pods {
     fn from_iter<I: IntoIterator<Item = Arc<PodFacts>>>(pods: I) -> Self {
         let mut pods: Vec<Arc<PodFacts>> = pods.into_iter().collect();
         pods.reverse();
-        pods.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
-        pods.dedup_by(|a, b| (&a.namespace, &a.name) == (&b.namespace, &b.name));
+        pods.sort_by(|a, b| name(a).cmp(&name(b)));
+        pods.dedup_by(|a, b| name(a) == name(b));
         Self(pods.into())
     }
 }

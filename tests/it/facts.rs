@@ -5,11 +5,13 @@ use heapster::model::amount::Amount;
 use heapster::model::entity::{Labels, Name, Pair};
 use heapster::model::inventory::{Change, ContainerFacts, Inventory, PodFacts, Resources};
 use heapster::model::list::List;
+use heapster::model::pods::Pods;
 use heapster::model::pool::Pool;
 use heapster::model::resources::Packed;
 use heapster::model::time::Timestamp;
 use heapster::model::uid::Uid;
 use proptest::prelude::*;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Of each there are as many as pods or containers in the cluster.
@@ -110,6 +112,29 @@ proptest! {
         prop_assert_eq!((packed.get(), packed.clone()), (resources, packed.get().into()));
         let more = Resources { cpu: amounts[0].map_or(0, |cpu| cpu / 2 + 1).into(), ..resources };
         prop_assert_eq!(packed == more.into(), resources == more);
+    }
+
+    /// Each a pod that comes or, with its restarts other, changes; or that goes.
+    #[test]
+    fn pods_are_sorted_whatever_comes_and_goes(changes in prop::collection::vec((0..4_u8, 0..6_u8, 0..3_u64), 0..40)) {
+        let (mut pods, mut expected) = (Pods::default(), BTreeMap::new());
+        for (namespace, name, restarts) in changes {
+            let key = (format!("ns-{namespace}"), format!("web-{name}"));
+            if restarts == 0 {
+                let gone: Option<Arc<PodFacts>> = expected.remove(&key);
+                pods = gone.map_or(pods.clone(), |gone| pods.without(&gone));
+            } else {
+                let restarts = List::from([restarts.into()]);
+                let pod = Arc::new(PodFacts { restarts, ..pod(&key.0, &key.1, []) });
+                pods = pods.with(pod.clone());
+                expected.insert(key, pod);
+            }
+            prop_assert!(pods.iter().eq(expected.values()));
+            prop_assert_eq!(&pods, &expected.values().cloned().collect::<Pods>());
+            for ((namespace, name), pod) in &expected {
+                prop_assert!(pods.get(namespace, name).is_some_and(|found| Arc::ptr_eq(found, pod)));
+            }
+        }
     }
 
     #[test]
