@@ -6,10 +6,12 @@ use super::archive::{Archive, Asked};
 use super::error::ApiError;
 use super::model::{labels, span};
 use super::reply::{self, Reply, cluster, first};
+use crate::model::Map;
 use crate::model::entity::{Entity, Labels, Name};
 use crate::model::metric::modern_name;
 use crate::model::past::{Aggregation, Sought, Subject, Wanted, What};
 use crate::model::time::{NANOS_PER_SECOND, Timestamp};
+use crate::model::uid::Uid;
 use crate::rollup::latest::Scope;
 use crate::sinks::asked::Failed;
 use crate::wire::{model_api, past_api};
@@ -349,19 +351,20 @@ async fn known(api: &Api, of: &[Subject]) -> Result<BTreeMap<Name, (usize, Entit
         Subject::Entity(_) => None,
         Subject::PodId(uid) | Subject::ContainerOf { uid, .. } => Some(uid.clone()),
     };
-    let asked: std::collections::BTreeSet<Name> = of.iter().filter_map(uid).collect();
+    let asked: Map<Uid, Name> = of.iter().filter_map(uid).map(|uid| (uid.clone().into(), uid)).collect();
     let mut known = BTreeMap::new();
     if asked.is_empty() {
         return Ok(known);
     }
     for (place, latest) in api.latest(None, Scope::All).await?.iter().enumerate() {
         let facts = latest.nodes.iter().filter_map(|recent| recent.newest.facts.as_ref());
-        for pod in facts.flat_map(|facts| facts.pods.iter()).filter(|pod| asked.contains(&pod.uid)) {
+        for pod in facts.flat_map(|facts| facts.pods.iter()) {
+            let Some(uid) = asked.get(&pod.uid) else { continue };
             let entity = Entity::Pod { namespace: pod.namespace.clone(), pod: pod.name.clone() };
             let since = pod.started.unwrap_or(Timestamp::from_nanos(i64::MIN));
             // Clocks differ: a point may be stamped a moment before.
             let since = Timestamp::from_nanos(since.nanos().saturating_sub(NANOS_PER_SECOND));
-            known.insert(pod.uid.clone(), (place, entity, since));
+            known.insert(uid.clone(), (place, entity, since));
         }
     }
     Ok(known)

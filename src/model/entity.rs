@@ -1,11 +1,12 @@
 //! Whom a metric is of. Structured keys, never joined strings; how they look on a wire is left to `wire`.
 
+use super::list::List;
 use super::pool::Pool;
 use std::fmt;
-use std::sync::Arc;
 
-/// A name that many keys share: node, namespace, pod, container. Cloning is cheap.
-pub type Name = Arc<str>;
+/// A name that many keys share: node, namespace, pod, container. Cloning is cheap, and a holder takes 8 bytes: the length
+/// stands with the text.
+pub type Name = arcstr::ArcStr;
 
 /// One `--source`: the position of its cluster in the command line. Part of every key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -130,7 +131,7 @@ pub type Pair = (Name, Name);
 
 /// What tells several values of one metric of one entity apart: sorted pairs of label and value. Cloning is cheap.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Labels(Arc<[Pair]>);
+pub struct Labels(List<Pair>);
 
 impl Labels {
     /// The set of these pairs, whatever their order.
@@ -141,18 +142,18 @@ impl Labels {
     }
 
     /// The same set, shared with whoever has it or a part of it.
-    pub fn shared(self, names: &mut Pool<str>, sets: &mut Pool<[Pair]>) -> Self {
+    pub fn shared(self, names: &mut Pool<Name>, sets: &mut Pool<List<Pair>>) -> Self {
         let pairs = self.0.iter().map(|(label, value)| (names.share(label), names.share(value)));
         Self(sets.share(&pairs.collect()))
     }
 
     /// Whether it is the very same set, not only an equal one.
     pub fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+        self.0.is(&other.0)
     }
 
     /// Has the pools know the set and its names, so that what is shared by them later is shared with this.
-    pub fn lend(&self, names: &mut Pool<str>, sets: &mut Pool<[Pair]>) {
+    pub fn lend(&self, names: &mut Pool<Name>, sets: &mut Pool<List<Pair>>) {
         for (label, value) in self.0.iter() {
             names.share(label);
             names.share(value);

@@ -3,26 +3,19 @@
 
 use super::amount::Amount;
 use super::entity::{Labels, Name};
+use super::list::List;
 use super::pods::{Pods, Shared};
+use super::resources::Packed;
+pub use super::resources::Resources;
 pub use super::table::{Change, Record, Table};
 use super::time::Timestamp;
+use super::uid::Uid;
 pub use super::unusable::Unusable;
 use super::{Map, Set};
 use hashbrown::Equivalent;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-
-/// Amounts of the resources that the model knows by name.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Resources {
-    /// Millicores.
-    pub cpu: Amount,
-    /// Bytes.
-    pub memory: Amount,
-    /// Bytes.
-    pub ephemeral_storage: Amount,
-}
 
 /// A node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +40,7 @@ pub struct NodeFacts {
     pub allocatable: Resources,
 }
 
-/// A container as its pod's spec and status tell of it.
+/// A container as its pod's spec tells of it: the same for every replica of a workload.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ContainerFacts {
     /// Its name.
@@ -55,13 +48,11 @@ pub struct ContainerFacts {
     /// Its image as the spec names it.
     pub image: Name,
     /// What it requests.
-    pub requests: Resources,
+    pub requests: Packed,
     /// Its limits.
-    pub limits: Resources,
+    pub limits: Packed,
     /// Requests for resources that the model does not know by name, in whole units: `nvidia.com/gpu`.
-    pub other_requests: Box<[(Name, u64)]>,
-    /// How often it was restarted; None before it was started once.
-    pub restarts: Amount,
+    pub other_requests: List<(Name, u64)>,
 }
 
 /// A pod.
@@ -72,7 +63,7 @@ pub struct PodFacts {
     /// Its name.
     pub name: Name,
     /// Its uid.
-    pub uid: Name,
+    pub uid: Uid,
     /// The node that it is bound to; None while it waits for one.
     pub node: Option<Name>,
     /// Whether it shares the node's network, so that its traffic is the node's.
@@ -82,7 +73,9 @@ pub struct PodFacts {
     /// When the kubelet took it up.
     pub started: Option<Timestamp>,
     /// Its containers and restartable init containers; plain init containers are left out.
-    pub containers: Arc<[ContainerFacts]>,
+    pub containers: List<ContainerFacts>,
+    /// How often each of them was restarted, in their order; None before it was started once, and behind the end.
+    pub restarts: List<Amount>,
 }
 
 /// A namespace.
@@ -154,7 +147,7 @@ pub struct Inventory {
     nodes: Table<NodeFacts>,
     pods: Table<PodFacts>,
     namespaces: Table<NamespaceFacts>,
-    bound: Map<Name, Vec<Arc<PodFacts>>>,
+    bound: Map<Name, Pods>,
     namespace_uids: Arc<BTreeMap<Name, Name>>,
     touched: Set<Name>,
     shared: Shared,
@@ -185,7 +178,7 @@ impl Inventory {
             if let Some((pod, node)) = before.and_then(|pod| Some((pod, pod.node.as_ref()?))) {
                 touched.insert(node.clone());
                 if let Some(pods) = bound.get_mut(node) {
-                    pods.retain(|held| !Arc::ptr_eq(held, pod));
+                    *pods = pods.without(pod);
                     if pods.is_empty() {
                         bound.remove(node);
                     }
@@ -193,7 +186,8 @@ impl Inventory {
             }
             if let Some((pod, node)) = after.and_then(|pod| Some((pod, pod.node.as_ref()?))) {
                 touched.insert(node.clone());
-                bound.entry(node.clone()).or_default().push(pod.clone());
+                let pods = bound.entry(node.clone()).or_default();
+                *pods = pods.with(pod.clone());
             }
         });
     }
@@ -253,7 +247,7 @@ impl Inventory {
     /// What is known of one node and of its pods. None where there is no such node.
     pub fn of_node(&self, name: &Name) -> Option<NodeInventory> {
         let node = self.nodes.get(name)?.clone();
-        let pods = self.bound.get(name).into_iter().flatten().cloned().collect();
+        let pods = self.bound.get(name).cloned().unwrap_or_default();
         Some(NodeInventory { node, pods, namespaces: self.namespace_uids.clone() })
     }
 

@@ -1,20 +1,46 @@
 //! The pods bound to one node, found by name, and what many pods have in common. What a pod is is left to
 //! [`super::inventory`].
 
-use super::entity::Pair;
+use super::amount::Amount;
+use super::entity::{Name, Pair};
 use super::inventory::{ContainerFacts, PodFacts};
+use super::list::List;
 use super::pool::Pool;
 use std::sync::Arc;
 
-/// Pods, sorted by namespace and name: a hash table of thirty takes ten times the memory.
+/// Pods, sorted by namespace and name: a hash table of thirty takes ten times the memory. Cloning is cheap.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Pods(Box<[Arc<PodFacts>]>);
+pub struct Pods(List<Arc<PodFacts>>);
+
+fn name(pod: &PodFacts) -> (&str, &str) {
+    (&pod.namespace, &pod.name)
+}
 
 impl Pods {
     /// The pod of this namespace and name.
     pub fn get(&self, namespace: &str, name: &str) -> Option<&Arc<PodFacts>> {
-        let key = |pod: &Arc<PodFacts>| (&*pod.namespace, &*pod.name).cmp(&(namespace, name));
-        self.0.get(self.0.binary_search_by(key).ok()?)
+        self.0.get(self.place((namespace, name)).ok()?)
+    }
+
+    fn place(&self, of: (&str, &str)) -> Result<usize, usize> {
+        self.0.binary_search_by(|pod| name(pod).cmp(&of))
+    }
+
+    /// These and another one, in the place of one of its name.
+    #[must_use]
+    pub fn with(&self, pod: Arc<PodFacts>) -> Self {
+        let (before, behind) = match self.place(name(&pod)) {
+            Ok(at) => (at, at + 1),
+            Err(at) => (at, at),
+        };
+        let others = self.0.iter().cloned();
+        Self(others.clone().take(before).chain([pod]).chain(others.skip(behind)).collect())
+    }
+
+    /// These without one.
+    #[must_use]
+    pub fn without(&self, pod: &Arc<PodFacts>) -> Self {
+        Self(self.0.iter().filter(|held| !Arc::ptr_eq(held, pod)).cloned().collect())
     }
 
     /// Every pod, by namespace and name.
@@ -52,18 +78,20 @@ impl FromIterator<Arc<PodFacts>> for Pods {
     fn from_iter<I: IntoIterator<Item = Arc<PodFacts>>>(pods: I) -> Self {
         let mut pods: Vec<Arc<PodFacts>> = pods.into_iter().collect();
         pods.reverse();
-        pods.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
-        pods.dedup_by(|a, b| (&a.namespace, &a.name) == (&b.namespace, &b.name));
+        pods.sort_by(|a, b| name(a).cmp(&name(b)));
+        pods.dedup_by(|a, b| name(a) == name(b));
         Self(pods.into())
     }
 }
 
-/// What many pods have in common: nearly every name, and of a workload's replicas also labels and containers.
+/// What many pods have in common: nearly every name, how seldom they restart, and of a workload's replicas also labels
+/// and containers.
 #[derive(Debug, Default)]
 pub(super) struct Shared {
-    names: Pool<str>,
-    labels: Pool<[Pair]>,
-    containers: Pool<[ContainerFacts]>,
+    names: Pool<Name>,
+    labels: Pool<List<Pair>>,
+    containers: Pool<List<ContainerFacts>>,
+    restarts: Pool<List<Amount>>,
 }
 
 impl Shared {
@@ -82,6 +110,7 @@ impl Shared {
             node: pod.node.map(|node| names.share(&node)),
             labels: pod.labels.shared(names, &mut self.labels),
             containers: self.containers.share(&containers),
+            restarts: self.restarts.share(&pod.restarts),
             name: before.map_or(pod.name, |before| before.name.clone()),
             uid: before.map(|before| &before.uid).filter(|uid| **uid == pod.uid).cloned().unwrap_or(pod.uid),
             ..pod

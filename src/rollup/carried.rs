@@ -1,60 +1,51 @@
-//! What a node last added to its namespaces, packed: it counts once more where the node does not answer, and until then
-//! it only takes memory. Adding up is left to [`super::sum`].
+//! What a node added to its namespaces, worked out once more from its block: it counts again where the node does not
+//! answer. Kept it would take memory for every node, and hardly ever be read. Adding up is left to [`super::sum`].
 
-use super::pack::{read_varint, write_varint};
-use super::sum::{NamespaceSums, additive};
-use crate::model::entity::Name;
-use crate::model::metric::Metric;
+use super::block::{Block, Row};
+use super::sum::NamespaceSums;
+use super::totals::is_traffic;
+use crate::model::entity::{EntityRef, Name};
+use crate::model::metric::MetricKey;
 
-/// One node's sums by namespace. A tenth of the size of [`NamespaceSums`].
-#[derive(Debug)]
-pub(super) struct Carried {
-    namespaces: Box<[Name]>,
-    /// Of each namespace how many sums there are, then of each its place among the additive metrics and the sum, in
-    /// LEB128.
-    bytes: Box<[u8]>,
+struct Pod<'b> {
+    row: Row,
+    namespace: &'b Name,
+    host_network: bool,
 }
 
-impl Carried {
-    /// Packs a node's sums.
-    pub fn of(sums: &NamespaceSums) -> Self {
-        let mut places = [0_u8; Metric::ALL.len()];
-        for (place, metric) in (0..).zip(additive()) {
-            if let Some(slot) = places.get_mut(metric.index()) {
-                *slot = place;
+/// Adds to `sums` what the node of this block added when the block was made.
+pub fn add(block: &Block, sums: &mut NamespaceSums) {
+    let columns = block.columns().filter_map(|(key, present, column)| match key {
+        MetricKey::Known(metric) if metric.descriptor().is_additive() => Some((*metric, present, column)),
+        _ => None,
+    });
+    let columns: Vec<_> = columns.collect();
+    let pods = pods(block);
+    for pods in pods.chunk_by(|pod, next| pod.namespace == next.namespace) {
+        let Some(first) = pods.first() else { continue };
+        let own = sums.of(first.namespace);
+        for (metric, present, column) in &columns {
+            // That is the node's.
+            let is_traffic = is_traffic(*metric);
+            let counted = pods.iter().filter(|pod| !(is_traffic && pod.host_network));
+            for held in counted.filter_map(|pod| column.get(present.rank(pod.row)?)) {
+                own.add(*metric, held);
             }
-        }
-        let mut bytes = Vec::with_capacity(4_096);
-        for (_, own) in sums.iter() {
-            write_varint(u64::try_from(own.iter().count()).unwrap_or(0), &mut bytes);
-            for (metric, held) in own.iter() {
-                bytes.push(places.get(metric.index()).copied().unwrap_or(u8::MAX));
-                write_varint(held, &mut bytes);
-            }
-        }
-        // Copied, not shrunk: an allocator may leave a block that shrinks as large as it was.
-        Self {
-            namespaces: sums.iter().map(|(name, _)| name.clone()).collect(),
-            bytes: bytes.as_slice().into(),
         }
     }
+}
 
-    /// Adds them to `sums`.
-    pub fn add_to(&self, sums: &mut NamespaceSums) {
-        let metrics: Vec<Metric> = additive().collect();
-        let mut rest: &[u8] = &self.bytes;
-        for namespace in &self.namespaces {
-            let own = sums.of(namespace);
-            let Some((count, behind)) = read_varint(rest) else { return };
-            rest = behind;
-            for _ in 0..count {
-                let Some((place, behind)) = rest.split_first() else { return };
-                let Some((held, behind)) = read_varint(behind) else { return };
-                rest = behind;
-                if let Some(metric) = metrics.get(usize::from(*place)) {
-                    own.add(*metric, held);
-                }
-            }
-        }
-    }
+fn pods(block: &Block) -> Vec<Pod<'_>> {
+    let rows = &block.layout.rows;
+    let is_pods = |entity: EntityRef<'_>| matches!(entity, EntityRef::Pod(..) | EntityRef::PodContainer(..));
+    let first = rows.first_that(is_pods);
+    let behind = rows.first_that(|entity| matches!(entity, EntityRef::PodContainer(..)));
+    let pod = |row| {
+        let (entity, label) = rows.pair(row)?;
+        // Its interfaces and volumes have rows of their own.
+        let ([Some(namespace), Some(pod), _], 0) = (rows.names(entity), label) else { return None };
+        let facts = block.facts.as_ref().and_then(|facts| facts.pod(namespace, pod));
+        Some(Pod { row, namespace, host_network: facts.is_some_and(|facts| facts.host_network) })
+    };
+    (first..behind).filter_map(pod).collect()
 }

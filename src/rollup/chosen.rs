@@ -5,6 +5,7 @@ use super::block::{Row, Rows};
 use super::node::{Answer, MAX_ROWS, Tally};
 use crate::model::entity::{Entity, Labels, Name, Pair};
 use crate::model::inventory::NodeInventory;
+use crate::model::list::List;
 use crate::model::metric::Metric;
 use crate::model::pool::Pool;
 use crate::model::report::{Part, Subject};
@@ -125,7 +126,7 @@ fn places(rows: &Rows, chosen: &[Chosen<'_>], answer: &Answer<'_>) -> Option<Vec
         if let (Subject::Pod(namespace, name), Part::Whole) = (each.subject, each.part)
             && let Some(facts) = answer.inventory.pod(namespace, name)
             && let [_, Some(pod), _] = rows.names(rows.pair(row)?.0)
-            && !Arc::ptr_eq(pod, &facts.name)
+            && !Name::ptr_eq(pod, &facts.name)
         {
             return None;
         }
@@ -140,8 +141,8 @@ fn places(rows: &Rows, chosen: &[Chosen<'_>], answer: &Answer<'_>) -> Option<Vec
 /// Makes labels, those of each part once, and shares with the table before what is in that.
 #[derive(Default)]
 struct Labeller<'a> {
-    names: Pool<str>,
-    sets: Pool<[Pair]>,
+    names: Pool<Name>,
+    sets: Pool<List<Pair>>,
     made: Map<Part<'a>, Option<Labels>>,
 }
 

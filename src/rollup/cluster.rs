@@ -3,7 +3,7 @@
 
 use super::block::{Block, Rows};
 use super::bundle::{PIECE, bundle};
-use super::carried::Carried;
+use super::carried;
 use super::history::{Form, Ring};
 use super::homes::Homes;
 use super::schedule::Schedule;
@@ -40,7 +40,6 @@ pub struct Batch {
 #[derive(Debug, Default)]
 struct Node {
     ring: Ring,
-    last_sums: Option<(i64, Carried)>,
 }
 
 #[derive(Debug, Default)]
@@ -162,7 +161,6 @@ impl Cluster {
                 self.homes.add(namespace, pod, node);
             }
         }
-        entry.last_sums = Some((window, Carried::of(&sums)));
         entry.ring.push(block, uptime);
         self.prune(node, uptime);
     }
@@ -229,9 +227,9 @@ impl Cluster {
         self.open.retain(|index, _| *index > window.index());
         let (mut carried, mut missing) = (0, 0);
         for node in self.expected.keys().filter(|node| !took.contains(*node)) {
-            match self.nodes.get(node).and_then(|node| node.last_sums.as_ref()) {
-                Some((index, last)) if *index == window.index() - 1 => {
-                    last.add_to(&mut sums);
+            match self.nodes.get(node).and_then(|node| node.ring.latest()) {
+                Some(last) if last.window.index() == window.index() - 1 => {
+                    carried::add(last, &mut sums);
                     carried += 1;
                 }
                 _ => missing += 1,

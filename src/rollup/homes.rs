@@ -5,7 +5,6 @@ use crate::model::Map;
 use crate::model::entity::Name;
 use crate::model::inventory::PodName;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// Pods by namespace and name.
 #[derive(Debug, Default)]
@@ -37,7 +36,7 @@ impl Homes {
             }
         }
         // Whoever else holds the pod's name holds the newest: an older one would be there for this alone.
-        if !Arc::ptr_eq(name, pod)
+        if !Name::ptr_eq(name, pod)
             && let Some(home) = of_namespace.remove(pod)
         {
             of_namespace.insert(pod.clone(), home);

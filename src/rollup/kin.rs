@@ -2,6 +2,7 @@
 //! once for a table and an inventory. Remembering it is left to [`super::known`], summing to `totals`.
 
 use super::block::{Row, Rows};
+use crate::model::amount::Amount;
 use crate::model::entity::EntityRef;
 use crate::model::inventory::{ContainerFacts, NodeInventory, PodFacts};
 use std::sync::Arc;
@@ -54,6 +55,11 @@ impl At {
     /// What is known of a container.
     pub fn container(self, pod: &PodFacts) -> Option<&ContainerFacts> {
         self.among(&pod.containers)
+    }
+
+    /// How often a container was restarted.
+    pub fn restarts(self, pod: &PodFacts) -> Amount {
+        self.among(&pod.restarts).copied().unwrap_or_default()
     }
 }
 

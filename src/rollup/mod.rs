@@ -3,7 +3,7 @@
 
 pub mod block;
 pub mod bundle;
-mod carried;
+pub mod carried;
 mod cells;
 mod chosen;
 pub mod cluster;

@@ -116,7 +116,7 @@ fn facts_bytes(facts: &NodeInventory) -> usize {
     let container = |facts: &ContainerFacts| size_of_val(facts) + facts.name.len() + facts.image.len();
     let pod = |facts: &PodFacts| {
         let containers = facts.containers.iter().map(container).sum::<usize>();
-        size_of_val(facts) + facts.name.len() + facts.uid.len() + labels(&facts.labels) + containers
+        size_of_val(facts) + facts.name.len() + facts.uid.more_bytes() + labels(&facts.labels) + containers
     };
     size_of_val(facts) + labels(&facts.node.labels) + facts.pods.iter().map(|facts| pod(facts)).sum::<usize>()
 }

@@ -7,8 +7,9 @@ use super::kin::{At, Kin};
 use super::node::{MAX_OTHER_METRICS, Tally};
 use super::sheet::Sheet;
 use super::sum::{NamespaceSums, Sums, additive};
+use crate::model::amount::Amount;
 use crate::model::entity::Name;
-use crate::model::inventory::{ContainerFacts, NodeInventory};
+use crate::model::inventory::{NodeInventory, PodFacts, Resources};
 use crate::model::metric::{Form, Metric, MetricKey, to_f64};
 
 /// A pod's row and its containers'.
@@ -36,7 +37,7 @@ pub(super) fn set_sums(
         let host_network = facts.is_some_and(|facts| facts.host_network);
         pods.push(Pod { row: pod.row(), namespace, host_network, containers });
         let Some(facts) = facts else { continue };
-        known.extend(containers.iter().filter_map(|at| Some((at.row(), at.container(facts)?))));
+        known.extend(containers.iter().filter_map(|at| Told::of(*at, facts)));
     }
     set_facts(sheet, &known, tally);
     let namespaces = set_additive(sheet, &pods, pods_are_pause);
@@ -90,25 +91,43 @@ fn set_additive(sheet: &mut Sheet, pods: &[Pod<'_>], pods_are_pause: bool) -> Na
     sums.into_iter().collect()
 }
 
+/// What the inventory knows of a container, and its row.
+struct Told<'a> {
+    row: Row,
+    requests: Resources,
+    limits: Resources,
+    restarts: Amount,
+    others: &'a [(Name, u64)],
+}
+
+impl<'a> Told<'a> {
+    fn of(at: At, pod: &'a PodFacts) -> Option<Self> {
+        let facts = at.container(pod)?;
+        let (requests, limits) = (facts.requests.get(), facts.limits.get());
+        let (restarts, others) = (at.restarts(pod), &*facts.other_requests);
+        Some(Self { row: at.row(), requests, limits, restarts, others })
+    }
+}
+
 /// What the inventory knows of containers.
-fn set_facts(sheet: &mut Sheet, known: &[(Row, &ContainerFacts)], tally: &mut Tally) {
+fn set_facts(sheet: &mut Sheet, known: &[Told<'_>], tally: &mut Tally) {
     use Metric as M;
-    type Told = fn(&ContainerFacts) -> Option<u64>;
+    type Of = fn(&Told<'_>) -> Option<u64>;
     // Heapster wrote 0 where nothing is requested (`processors/pod_based_enricher.go`).
-    let told: [(Metric, Told); 7] = [
-        (M::CpuRequest, |facts| Some(facts.requests.cpu.get().unwrap_or(0))),
-        (M::MemoryRequest, |facts| Some(facts.requests.memory.get().unwrap_or(0))),
-        (M::EphemeralStorageRequest, |facts| Some(facts.requests.ephemeral_storage.get().unwrap_or(0))),
-        (M::CpuLimit, |facts| Some(facts.limits.cpu.get().unwrap_or(0))),
-        (M::MemoryLimit, |facts| Some(facts.limits.memory.get().unwrap_or(0))),
-        (M::EphemeralStorageLimit, |facts| Some(facts.limits.ephemeral_storage.get().unwrap_or(0))),
-        (M::RestartCount, |facts| facts.restarts.get()),
+    let columns: [(Metric, Of); 7] = [
+        (M::CpuRequest, |told| Some(told.requests.cpu.get().unwrap_or(0))),
+        (M::MemoryRequest, |told| Some(told.requests.memory.get().unwrap_or(0))),
+        (M::EphemeralStorageRequest, |told| Some(told.requests.ephemeral_storage.get().unwrap_or(0))),
+        (M::CpuLimit, |told| Some(told.limits.cpu.get().unwrap_or(0))),
+        (M::MemoryLimit, |told| Some(told.limits.memory.get().unwrap_or(0))),
+        (M::EphemeralStorageLimit, |told| Some(told.limits.ephemeral_storage.get().unwrap_or(0))),
+        (M::RestartCount, |told| told.restarts.get()),
     ];
-    for (metric, told) in told {
-        sheet.fill(metric, known.iter().filter_map(|(row, facts)| Some((*row, told(facts)?))));
+    for (metric, of) in columns {
+        sheet.fill(metric, known.iter().filter_map(|told| Some((told.row, of(told)?))));
     }
     for (row, resource, amount) in
-        known.iter().flat_map(|(row, facts)| facts.other_requests.iter().map(|(name, n)| (*row, name, *n)))
+        known.iter().flat_map(|told| told.others.iter().map(|(name, n)| (told.row, name, *n)))
     {
         let metric = MetricKey::Resource(format!("{resource}/request").into());
         if !sheet.set_other(row, &metric, amount, MAX_OTHER_METRICS) {

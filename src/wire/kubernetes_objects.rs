@@ -4,8 +4,10 @@
 use super::lenient::{Leaf, Loose, Map, Object};
 use super::quantity;
 use crate::model::address::NodePolicy;
+use crate::model::amount::Amount;
 use crate::model::entity::{Labels, Name};
 use crate::model::inventory::{ContainerFacts, NamespaceFacts, NodeFacts, PodFacts, Resources, Unusable};
+use crate::model::list;
 use crate::model::time::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::{ClusterResourceScope, NamespaceResourceScope};
@@ -264,15 +266,16 @@ impl ApiPod {
             let name = container.name.get()?;
             let requirements = container.resources.get().map(|Object(requirements)| requirements);
             let requests = requirements.and_then(|r| r.requests.get());
-            Some(ContainerFacts {
+            let facts = ContainerFacts {
                 name: name.as_str().into(),
                 image: container.image.get().map(String::as_str).unwrap_or_default().into(),
-                requests: resources(requests),
-                limits: resources(requirements.and_then(|r| r.limits.get())),
+                requests: resources(requests).into(),
+                limits: resources(requirements.and_then(|r| r.limits.get())).into(),
                 other_requests: other_requests(requests),
-                restarts: restarts(name).into(),
-            })
+            };
+            Some((facts, Amount::from(restarts(name))))
         });
+        let (containers, restarts): (Vec<_>, Vec<_>) = containers.unzip();
         let node = spec.and_then(|spec| spec.node_name.get()).filter(|node| !node.is_empty());
         Some(PodFacts {
             namespace: self.metadata.namespace.as_deref()?.into(),
@@ -282,7 +285,8 @@ impl ApiPod {
             host_network: spec.and_then(|spec| spec.host_network.get()) == Some(&true),
             labels: labels(&self.metadata),
             started: status.and_then(|status| status.start_time.get()).copied().filter(|at| at.nanos() > 0),
-            containers: containers.collect(),
+            containers: containers.into(),
+            restarts: restarts.into(),
         })
     }
 }
@@ -324,7 +328,7 @@ fn resources(map: Option<&Map<Loose>>) -> Resources {
     }
 }
 
-fn other_requests(map: Option<&Map<Loose>>) -> Box<[(Name, u64)]> {
+fn other_requests(map: Option<&Map<Loose>>) -> list::List<(Name, u64)> {
     let pairs = map.into_iter().flat_map(|Map(pairs)| pairs);
     let other = pairs.filter(|(name, _)| !matches!(name.as_str(), "cpu" | "memory" | "ephemeral-storage"));
     other.filter_map(|(name, Loose(text))| Some((name.as_str().into(), quantity::units(text)?))).collect()

@@ -16,6 +16,7 @@ use heapster::rollup::latest::Scope;
 use heapster::rollup::query::{Answer, Query};
 use heapster::rollup::schedule::Schedule;
 use heapster::rollup::strangers::Strangers;
+use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -31,14 +32,21 @@ const CLUSTER: ClusterId = ClusterId(0);
 /// What lives on after it was let go would show here.
 #[derive(Default)]
 struct Traces {
-    names: Vec<Weak<str>>,
+    /// By where they are, each held once by this.
+    names: HashMap<*const str, Name>,
     facts: Vec<Weak<PodFacts>>,
     rows: Vec<Weak<Rows>>,
     blocks: Vec<Weak<Block>>,
 }
 
-fn alive<T: ?Sized>(traces: &[Weak<T>]) -> usize {
+fn alive<T>(traces: &[Weak<T>]) -> usize {
     traces.iter().filter(|trace| trace.strong_count() > 0).count()
+}
+
+impl Traces {
+    fn names_alive(&self) -> usize {
+        self.names.values().filter(|name| Name::strong_count(name) != Some(1)).count()
+    }
 }
 
 /// The collector's pure parts, as its actors hold them.
@@ -127,7 +135,8 @@ impl Collector {
             let made = assembled(&said(&rows), &inventory, window, self.previous[at].as_deref());
             let block = Arc::new(made.block);
             if let Some(traces) = &mut traces {
-                traces.names.extend(block.layout.rows.pods().map(|(_, pod)| Arc::downgrade(pod)));
+                let pods = block.layout.rows.pods();
+                traces.names.extend(pods.map(|(_, pod)| (std::ptr::from_ref(pod.as_str()), pod.clone())));
                 traces.facts.extend(inventory.pods.iter().map(Arc::downgrade));
                 traces.rows.push(Arc::downgrade(&block.layout.rows));
                 traces.blocks.push(Arc::downgrade(&block));
@@ -177,7 +186,7 @@ fn a_retention_after_the_churn_all_is_as_before() {
     assert_eq!(traces.names.len(), 100_000);
     // What came and went is found for as long as its points are kept, and no longer.
     assert!(most.pods >= before.pods * usize::try_from(KEPT).unwrap(), "{most:?} after {before:?}");
-    assert!(alive(&traces.names) > NODES * PODS && alive(&traces.rows) > NODES);
+    assert!(traces.names_alive() > NODES * PODS && alive(&traces.rows) > NODES);
 
     // Nobody asked for them goes on as long as the retention.
     collector.replace();
@@ -188,7 +197,7 @@ fn a_retention_after_the_churn_all_is_as_before() {
     assert_alike("bytes", before.bytes, after.bytes);
     assert_alike("entities", before.entities, after.entities);
     assert_eq!((after.pods, collector.listed(), collector.inventory.counts()), (before.pods, listed, known));
-    let left = [alive(&traces.names), alive(&traces.facts), alive(&traces.rows), alive(&traces.blocks)];
+    let left = [traces.names_alive(), alive(&traces.facts), alive(&traces.rows), alive(&traces.blocks)];
     assert_eq!(left, [0; 4], "names, facts, rows and blocks of pods that are gone");
     let latest = collector.rollup.answer(None, &Query::Latest(Scope::Namespace("shop".into())));
     let Answer::Latest(latest) = latest else { panic!("{latest:?}") };
@@ -204,8 +213,8 @@ fn names_that_kubelets_told_first_give_way_to_the_inventorys() {
     collector.each_pod(|inventory, node, at| inventory.pod(Change::Applied(facts(node, at, 0))));
     (0..=KEPT + 1).for_each(|_| collector.round(Some(&mut later)));
     assert_eq!((first.names.len(), collector.listed()), (NODES * PODS, NODES * PODS));
-    assert_eq!(alive(&first.names), 0);
-    assert_eq!(alive(&later.names), later.names.len());
+    assert_eq!(first.names_alive(), 0);
+    assert_eq!(later.names_alive(), later.names.len());
 }
 
 #[test]

@@ -18,7 +18,7 @@ use std::sync::Arc;
 fn latest(names: [&str; 4]) -> Latest {
     let [host, namespace, name, inner] = names;
     let mut facts = container(inner);
-    facts.requests = Resources { cpu: 250.into(), ..Resources::default() };
+    facts.requests = Resources { cpu: 250.into(), ..Resources::default() }.into();
     facts.other_requests = [("nvidia.com/gpu".into(), 2)].into();
     let known = inventory(node(host), [pod(namespace, name, [facts])]);
     let mut report = Report::default();

@@ -1,12 +1,13 @@
 //! Hand-made nodes, pods, reports and blocks: what the pure tests are built of.
 
 use heapster::model::Set;
-use heapster::model::amount::Amount;
 use heapster::model::entity::{Entity, Labels, Name};
 use heapster::model::inventory::{ContainerFacts, NodeFacts, NodeInventory, PodFacts, Resources};
+use heapster::model::list::List;
 use heapster::model::metric::{Metric, MetricKey};
 use heapster::model::pods::Pods;
 use heapster::model::report::{Part, Report, Subject};
+use heapster::model::resources::Packed;
 use heapster::model::time::{Resolution, Timestamp, Window};
 use heapster::rollup::block::{Block, Rows};
 use heapster::rollup::node::{Answer, Assembled, assemble};
@@ -57,10 +58,9 @@ pub fn container(name: &str) -> ContainerFacts {
     ContainerFacts {
         name: name.into(),
         image: "registry.example/image:1".into(),
-        requests: Resources::default(),
-        limits: Resources::default(),
-        other_requests: Box::default(),
-        restarts: Amount::default(),
+        requests: Packed::default(),
+        limits: Packed::default(),
+        other_requests: List::default(),
     }
 }
 
@@ -75,6 +75,7 @@ pub fn pod(namespace: &str, name: &str, containers: impl IntoIterator<Item = Con
         labels: Labels::new([("app", name)]),
         started: None,
         containers: containers.into_iter().collect(),
+        restarts: List::default(),
     }
 }
 

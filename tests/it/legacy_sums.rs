@@ -218,7 +218,7 @@ fn the_same_sample_once_more_keeps_rates_and_adds_no_pause_container_twice() {
 
 #[test]
 fn containers_that_are_declared_and_do_not_run_are_there() {
-    let asks = |name: &str| ContainerFacts { requests: resources(100, 1_000, 0), ..container(name) };
+    let asks = |name: &str| ContainerFacts { requests: resources(100, 1_000, 0).into(), ..container(name) };
     let pods =
         [pod("ops", "dns", [asks("dns"), asks("cache")]), pod("shop", "api", [asks("app"), asks("late")])];
     let inventory = inventory(node("n"), pods);

@@ -30,6 +30,7 @@ mod exporting_lost;
 mod exporting_secrets;
 mod exporting_tls;
 mod exposition;
+mod facts;
 mod fake_sink;
 mod fixes;
 mod handmade;

@@ -128,7 +128,7 @@ fn pods_say_what_their_json_says() {
         };
         assert_eq!(Some(&*facts.name), text(&item, "/metadata/name"), "{name}");
         assert_eq!(Some(&*facts.namespace), text(&item, "/metadata/namespace"), "{name}");
-        assert_eq!(&*facts.uid, text(&item, "/metadata/uid").unwrap_or_default(), "{name}");
+        assert_eq!(facts.uid.to_string(), text(&item, "/metadata/uid").unwrap_or_default(), "{name}");
         assert_eq!(facts.node.as_deref(), text(&item, "/spec/nodeName"), "{name}");
         assert_eq!(facts.host_network, item["spec"]["hostNetwork"] == json!(true), "{name}");
         let started = text(&item, "/status/startTime");
@@ -138,12 +138,13 @@ fn pods_say_what_their_json_says() {
         let sidecars = list(&item, "/spec/initContainers").filter(|c| c["restartPolicy"] == "Always");
         let declared: Vec<&Value> = list(&item, "/spec/containers").chain(sidecars).collect();
         assert_eq!(facts.containers.len(), declared.len(), "{name}");
-        for (container, of) in facts.containers.iter().zip(declared) {
+        assert_eq!(facts.restarts.len(), declared.len(), "{name}");
+        for ((container, restarts), of) in facts.containers.iter().zip(&*facts.restarts).zip(declared) {
             let name = format!("{name}, container {}", container.name);
             assert_eq!(Some(&*container.name), of["name"].as_str(), "{name}");
             assert_eq!(&*container.image, of["image"].as_str().unwrap_or_default(), "{name}");
-            assert_eq!(found(&container.requests), amounts(&of["resources"]["requests"]), "{name}");
-            assert_eq!(found(&container.limits), amounts(&of["resources"]["limits"]), "{name}");
+            assert_eq!(found(&container.requests.get()), amounts(&of["resources"]["requests"]), "{name}");
+            assert_eq!(found(&container.limits.get()), amounts(&of["resources"]["limits"]), "{name}");
             let known = ["cpu", "memory", "ephemeral-storage"];
             let requests = of["resources"]["requests"].as_object().into_iter().flatten();
             let other = requests.filter(|(resource, _)| !known.contains(&resource.as_str())).count();
@@ -151,7 +152,7 @@ fn pods_say_what_their_json_says() {
             let statuses =
                 list(&item, "/status/containerStatuses").chain(list(&item, "/status/initContainerStatuses"));
             let own = statuses.into_iter().find(|status| status["name"] == of["name"]);
-            assert_eq!(container.restarts.get(), own.and_then(|own| own["restartCount"].as_u64()), "{name}");
+            assert_eq!(restarts.get(), own.and_then(|own| own["restartCount"].as_u64()), "{name}");
         }
     }
 }
@@ -255,7 +256,7 @@ fn broken_members_cost_themselves_only() {
         });
         let facts = serde_json::from_value::<ApiPod>(pod).unwrap().facts().unwrap();
         let main = facts.containers.iter().find(|container| &*container.name == "main").unwrap();
-        assert_eq!((facts.node.as_deref(), main.requests.cpu.get()), (Some("n"), Some(1_000)), "{by}");
+        assert_eq!((facts.node.as_deref(), main.requests.get().cpu.get()), (Some("n"), Some(1_000)), "{by}");
     }
 }
 

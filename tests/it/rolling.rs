@@ -6,7 +6,7 @@ use crate::handmade::{
 };
 use heapster::model::Set;
 use heapster::model::entity::Entity;
-use heapster::model::inventory::{ContainerFacts, PodName};
+use heapster::model::inventory::{ContainerFacts, PodFacts, PodName};
 use heapster::model::metric::{Form, Metric, MetricKey, Value};
 use heapster::model::report::{Part, Report, Subject};
 use heapster::rollup::node::{Answer, MAX_OTHER_METRICS, MAX_ROWS, Tally, assemble, unknown_pods};
@@ -22,10 +22,10 @@ const LIMITS: [Metric; 3] = [Metric::CpuLimit, Metric::MemoryLimit, Metric::Ephe
 
 /// The pod of the original's enricher test.
 fn enriched_pod() -> [ContainerFacts; 2] {
-    let c1 = ContainerFacts { requests: resources(100, 555, 1_000), ..container("c1") };
+    let c1 = ContainerFacts { requests: resources(100, 555, 1_000).into(), ..container("c1") };
     let nginx = ContainerFacts {
-        requests: resources(333, 1_000, 2_000),
-        limits: resources(2_222, 3_333, 5_000),
+        requests: resources(333, 1_000, 2_000).into(),
+        limits: resources(2_222, 3_333, 5_000).into(),
         other_requests: [("example.com/resource1".into(), 2)].into(),
         ..container("nginx")
     };
@@ -216,10 +216,9 @@ fn node_is_named_by_the_inventory_whatever_the_body_claims() {
 
 #[test]
 fn restarts_are_those_of_the_status_and_sum_up() {
-    let facts = [Some(3), Some(4), None].into_iter().zip(["a", "b", "c"]);
-    let facts =
-        facts.map(|(restarts, name)| ContainerFacts { restarts: Option::into(restarts), ..container(name) });
-    let inventory = inventory(node("node-1"), [pod("shop", "web", facts)]);
+    let restarts = [Some(3), Some(4), None].map(Option::into).into();
+    let facts = PodFacts { restarts, ..pod("shop", "web", ["a", "b", "c"].map(container)) };
+    let inventory = inventory(node("node-1"), [facts]);
     let mut made = assembled(&said(&[(POD, &[])]), &inventory, window(0), None);
     let restarts = |entity: Entity| held(&made.block, &entity, Metric::RestartCount);
     assert_eq!(["a", "b", "c"].map(|c| restarts(of_container("shop", "web", c))), [Some(3), Some(4), None]);

@@ -2,6 +2,7 @@
 
 use crate::handmade::{cases, container, inventory, node, pod, resources, window};
 use heapster::model::Set;
+use heapster::model::amount::Amount;
 use heapster::model::inventory::{ContainerFacts, NodeFacts, NodeInventory, PodFacts};
 use heapster::model::metric::Metric;
 use heapster::model::report::{Part, Report, Subject};
@@ -52,14 +53,14 @@ fn known_pods(of: &[&str]) -> Arc<NodeInventory> {
 fn changed_pods(of: &[&str]) -> Arc<NodeInventory> {
     let changed = |(n, name): (usize, &&str)| {
         let app = ContainerFacts {
-            requests: resources(100 + n as u64, 555, 1_000),
-            limits: resources(2_000, 3_333, 5_000 * n as u64),
+            requests: resources(100 + n as u64, 555, 1_000).into(),
+            limits: resources(2_000, 3_333, 5_000 * n as u64).into(),
             other_requests: [("example.com/resource".into(), n as u64)].into(),
-            restarts: Some(n as u64).into(),
             ..container("app")
         };
         let more = [container("late"), app, container("aside")].into_iter().skip(n % 2);
-        PodFacts { host_network: n.is_multiple_of(2), ..pod("shop", name, more) }
+        let restarts = [None, Some(n as u64)].map(Amount::from).into_iter().skip(n % 2).collect();
+        PodFacts { host_network: n.is_multiple_of(2), restarts, ..pod("shop", name, more) }
     };
     let node = NodeFacts { capacity: resources(4_000, 1 << 33, 1 << 36), ..node("n1") };
     inventory(node, of.iter().enumerate().map(changed))

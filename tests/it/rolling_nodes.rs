@@ -4,7 +4,7 @@ use crate::handmade::{
     T0, assembled, container, grid, held, inventory, node, of_container, of_namespace, of_node, of_pod, pod,
     resources, said, window,
 };
-use heapster::model::entity::EntityRef;
+use heapster::model::entity::{EntityRef, Name};
 use heapster::model::inventory::{ContainerFacts, NodeFacts, PodFacts, Resources};
 use heapster::model::metric::{Metric, RATED, Value};
 use heapster::model::report::{Part, Report, Subject};
@@ -50,7 +50,7 @@ const RESOURCES: [([Metric; 4], Metric, Metric); 3] = [
 ];
 
 fn requesting(name: &str, requests: Resources) -> PodFacts {
-    pod("shop", name, [ContainerFacts { requests, ..container("main") }])
+    pod("shop", name, [ContainerFacts { requests: requests.into(), ..container("main") }])
 }
 
 #[test]
@@ -259,8 +259,8 @@ fn names_are_the_inventorys_as_soon_as_it_has_them() {
     let pods = |block: &heapster::rollup::block::Block| {
         block.layout.rows.pods().map(|(_, pod)| pod.clone()).collect::<Vec<_>>()
     };
-    assert!(pods(&first).iter().all(|name| name == own && !Arc::ptr_eq(name, own)), "nobody knew the pod");
-    assert!(pods(&second).iter().all(|name| Arc::ptr_eq(name, own)) && pods(&second).len() == 1);
+    assert!(pods(&first).iter().all(|name| name == own && !Name::ptr_eq(name, own)), "nobody knew the pod");
+    assert!(pods(&second).iter().all(|name| Name::ptr_eq(name, own)) && pods(&second).len() == 1);
     let third = assembled(&report(Metric::CpuUsage), &known, window(2), Some(&second)).block;
     assert!(Arc::ptr_eq(&second.layout.rows, &third.layout.rows), "and then they stay");
 }

@@ -7,6 +7,8 @@ use heapster::model::entity::Entity;
 use heapster::model::inventory::{ContainerFacts, PodFacts, Resources};
 use heapster::model::metric::Metric;
 use heapster::model::report::{Part, Report, Subject};
+use heapster::rollup::block::Block;
+use heapster::rollup::carried;
 use heapster::rollup::sum::{NamespaceSums, Sums};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -188,19 +190,82 @@ fn expected_of_pod(pod: &RandomPod, at: usize, metric: Metric) -> Option<u64> {
 }
 
 fn facts(pod_name: &str, random: &RandomPod) -> PodFacts {
-    let containers =
-        random.containers.iter().enumerate().map(|(n, (_, requested, restarts))| ContainerFacts {
-            requests: Resources { cpu: (*requested).into(), ..Resources::default() },
-            restarts: (*restarts).into(),
-            ..container(&format!("c{n}"))
-        });
+    let containers = random.containers.iter().enumerate().map(|(n, (_, requested, _))| ContainerFacts {
+        requests: Resources { cpu: (*requested).into(), ..Resources::default() }.into(),
+        ..container(&format!("c{n}"))
+    });
     let mut facts = pod(&format!("ns-{}", random.namespace), pod_name, containers);
     facts.host_network = random.host_network;
+    facts.restarts = random.containers.iter().map(|(.., restarts)| (*restarts).into()).collect();
     facts
+}
+
+fn report_of<'a>(pods: &[RandomPod], names: &'a [String], spaces: &'a [String]) -> Report<'a> {
+    let mut report = Report::default();
+    for ((pod, name), namespace) in pods.iter().zip(names).zip(spaces) {
+        let own = pod.own.iter().map(|told| (Subject::Pod(namespace, name), told));
+        let parts = pod.containers.iter().zip(["c0", "c1", "c2"]);
+        let parts = parts.map(|((told, ..), c)| (Subject::Container(namespace, name, c), told));
+        for (subject, told) in own.chain(parts) {
+            report.begin(subject, Part::Whole);
+            for (metric, held) in additive().into_iter().zip(told) {
+                held.iter().for_each(|held| report.push(metric, *held));
+            }
+        }
+    }
+    report
 }
 
 proptest! {
     #![proptest_config(crate::handmade::cases(150))]
+
+    /// Of two answers of one node, the second with what else can be in one: parts, metrics of its own, other resources.
+    #[test]
+    fn a_block_tells_what_its_node_added(
+        first in prop::collection::vec(random_pod(), 0..6),
+        mut second in prop::collection::vec(random_pod(), 0..6),
+        same: bool,
+        pods_are_pause: bool,
+    ) {
+        if same {
+            second.clone_from(&first);
+        }
+        let mut previous: Option<Block> = None;
+        for (at, pods) in [(0, &first), (1, &second)] {
+            let names: Vec<String> = (0..pods.len()).map(|p| format!("pod-{p}")).collect();
+            let spaces: Vec<String> = pods.iter().map(|pod| format!("ns-{}", pod.namespace)).collect();
+            let mut report = report_of(pods, &names, &spaces);
+            report.pods_are_pause = pods_are_pause;
+            for (name, namespace) in names.iter().zip(&spaces).skip(1) {
+                report.push_custom("queries", 0.5);
+                report.begin(Subject::Pod(namespace, name), Part::Interface("eth0"));
+                report.push(Metric::NetworkRx, 1_000);
+                report.begin(Subject::Pod(namespace, "only-a-part"), Part::Interface("eth0"));
+                report.push(Metric::NetworkRx, 1_000);
+            }
+            report.begin(Subject::Node, Part::Whole);
+            report.push(Metric::MemoryUsage, 1 << 40);
+            report.begin(Subject::Free("kubelet"), Part::Whole);
+            report.push(Metric::MemoryUsage, 1 << 30);
+            let known = names.iter().zip(pods).filter(|(_, pod)| pod.known).map(|(name, pod)| {
+                let mut facts = facts(name, pod);
+                let mut containers = facts.containers.to_vec();
+                containers[0].other_requests = [("nvidia.com/gpu".into(), 3)].into();
+                facts.containers = containers.into();
+                facts
+            });
+            let made = assembled(&report, &inventory(node("node-1"), known), window(at), previous.as_ref());
+            let mut again = NamespaceSums::default();
+            carried::add(&made.block, &mut again);
+            prop_assert_eq!(&again, &made.sums);
+            // On top of what others added.
+            let mut twice = made.sums.clone();
+            twice.add_all(&made.sums);
+            carried::add(&made.block, &mut again);
+            prop_assert_eq!(again, twice);
+            previous = Some(made.block);
+        }
+    }
 
     #[test]
     fn cluster_is_the_sum_of_namespaces_and_they_of_pods(nodes in prop::collection::vec(prop::collection::vec(random_pod(), 0..6), 1..4)) {
@@ -213,19 +278,7 @@ proptest! {
         for (n, pods) in nodes.iter().enumerate() {
             let names: Vec<String> = (0..pods.len()).map(|p| format!("pod-{n}-{p}")).collect();
             let spaces: Vec<String> = pods.iter().map(|pod| format!("ns-{}", pod.namespace)).collect();
-            let containers = ["c0", "c1", "c2"];
-            let mut report = Report::default();
-            for ((pod, name), namespace) in pods.iter().zip(&names).zip(&spaces) {
-                let own = pod.own.iter().map(|told| (Subject::Pod(namespace, name), told));
-                let parts = pod.containers.iter().zip(containers);
-                let parts = parts.map(|((told, ..), c)| (Subject::Container(namespace, name, c), told));
-                for (subject, told) in own.chain(parts) {
-                    report.begin(subject, Part::Whole);
-                    for (metric, held) in additive().into_iter().zip(told) {
-                        held.iter().for_each(|held| report.push(metric, *held));
-                    }
-                }
-            }
+            let report = report_of(pods, &names, &spaces);
             let known = names.iter().zip(pods).filter(|(_, pod)| pod.known).map(|(name, pod)| facts(name, pod));
             let made = assembled(&report, &inventory(node(&format!("node-{n}")), known), window(0), None);
             for ((pod, name), namespace) in pods.iter().zip(&names).zip(&spaces) {

@@ -231,13 +231,10 @@ fn told_again(set: &LogSet) -> String {
         let (name, value) = pair(line);
         report.push(metric(name), value.parse().unwrap());
     }
-    let main = ContainerFacts {
-        image: label("container_base_image").into(),
-        restarts: 0.into(),
-        ..container("writer")
-    };
+    let main = ContainerFacts { image: label("container_base_image").into(), ..container("writer") };
     let (app, value) = label("labels").split_once(':').unwrap();
     let mut facts = pod("batch", "disk-b", [main]);
+    facts.restarts = [0.into()].into();
     facts.uid = label("pod_id").into();
     facts.labels = Labels::new([(app, value)]);
     let host = NodeFacts { hostname: label("hostname").into(), ..node(label("nodename")) };

@@ -4,6 +4,7 @@ use crate::support::{Collector, until};
 use heapster::clock::Clock;
 use heapster::model::entity::{Labels, Name};
 use heapster::model::inventory::{Change, NodeFacts, PodFacts, PodName, Resources};
+use heapster::model::list::List;
 use heapster::model::shard::{BadShard, Shard, fnv1a, owner};
 use heapster::model::share::Share;
 use heapster::simulator::{Shape, Simulator};
@@ -100,7 +101,8 @@ fn pod(name: &str, node: Option<&str>) -> PodFacts {
         host_network: false,
         labels: Labels::new::<&str, &str>([]),
         started: None,
-        containers: std::sync::Arc::default(),
+        containers: List::default(),
+        restarts: List::default(),
     }
 }
 

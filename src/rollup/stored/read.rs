@@ -1,10 +1,11 @@
 //! Reading a window back. Whatever the bytes are, this ends, and takes no more memory than they have.
 
 use super::{MAGIC, entity, metric};
-use crate::model::amount::Amount;
 use crate::model::entity::{Entity, Labels, Name};
 use crate::model::inventory::{ContainerFacts, NodeFacts, NodeInventory, PodFacts, Resources, Unusable};
+use crate::model::list::List;
 use crate::model::metric::{Metric, MetricKey};
+use crate::model::resources::Packed;
 use crate::model::time::{Resolution, Timestamp, Window};
 use crate::rollup::block::{Block, RowSet, Rows};
 use crate::rollup::cluster::Batch;
@@ -215,12 +216,13 @@ impl<'a> Reader<'a> {
         Some(PodFacts {
             namespace: self.text()?,
             name: self.text()?,
-            uid: self.text()?,
+            uid: self.text()?.into(),
             node: Some(node.clone()),
             labels: self.labels()?,
             host_network: self.count()? > 0,
             started: None,
             containers: self.many(Self::container)?.into(),
+            restarts: List::default(),
         })
     }
 
@@ -228,10 +230,9 @@ impl<'a> Reader<'a> {
         Some(ContainerFacts {
             name: self.text()?,
             image: self.text()?,
-            requests: Resources::default(),
-            limits: Resources::default(),
-            other_requests: Box::default(),
-            restarts: Amount::default(),
+            requests: Packed::default(),
+            limits: Packed::default(),
+            other_requests: List::default(),
         })
     }
 }

@@ -176,7 +176,8 @@ impl Writer {
         self.count(usize::from(node.schedulable));
         self.count(facts.pods.len());
         for pod in facts.pods.iter() {
-            for text in [&pod.namespace, &pod.name, &pod.uid] {
+            let uid = pod.uid.to_string().into();
+            for text in [&pod.namespace, &pod.name, &uid] {
                 self.text(text);
             }
             self.labels(&pod.labels);

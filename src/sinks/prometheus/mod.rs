@@ -19,14 +19,12 @@ use crate::model::time::Timestamp;
 use crate::rollup::block::{Layout, Row};
 use crate::rollup::ended::{Ended, Followed};
 use crate::rollup::points::Takes;
-use crate::wire::prometheus_names::{
-    self, Family, Label, Level, Type, apart, labels, own_label, takes, value,
-};
+use crate::wire::prometheus_names::{self, Family, Level, Type, apart, labels, own_label, takes, value};
 use crate::wire::remote_write::{LabelSet, Named, STALE, Sample, Version, Writer};
 use futures_util::future::LocalBoxFuture;
 use options::Options;
 use server::Server;
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 
 /// A sink that writes to a Prometheus.
@@ -190,12 +188,12 @@ fn markers(version: Version, whose: &Whose, own: &str, ended: &Ended, at: Timest
     request.writer.finish()
 }
 
-/// The label of a pod's uid.
-fn uid<'a>(entity: EntityRef<'_>, facts: &'a NodeInventory) -> Option<Label<'a>> {
+/// A pod's uid.
+fn uid(entity: EntityRef<'_>, facts: &NodeInventory) -> Option<String> {
     let (EntityRef::Pod(namespace, pod) | EntityRef::PodContainer(namespace, pod, _)) = entity else {
         return None;
     };
-    facts.pod(namespace, pod).map(|facts| ("uid", &*facts.uid)).filter(|(_, uid)| !uid.is_empty())
+    facts.pod(namespace, pod).filter(|facts| !facts.uid.is_empty()).map(|facts| facts.uid.to_string())
 }
 
 /// A request being written.
@@ -245,9 +243,11 @@ impl Series<'_, '_> {
         });
         let start = if *kind == Type::Counter { start(entity) } else { None };
         let sample = Sample { value, at, start };
+        let pods = OnceCell::new();
         let of_entity = || {
             let mut labels = labels(*whose, entity, part, self.facts);
-            labels.extend(self.facts.filter(|_| *pod_id).and_then(|facts| uid(entity, facts)));
+            let uid = pods.get_or_init(|| uid(entity, self.facts.filter(|_| *pod_id)?));
+            labels.extend(uid.as_deref().map(|uid| ("uid", uid)));
             labels.sort_unstable();
             labels
         };
