@@ -162,7 +162,7 @@ impl Writer<'_> {
         match u32::try_from(code >> rice) {
             Ok(run) if run < LONGEST_RUN && run + 1 + rice <= 32 => {
                 let low = code & ((1 << rice) - 1);
-                self.put((1 << run) - 1 | low << (run + 1), run + 1 + rice);
+                self.put(((1 << run) - 1) | (low << (run + 1)), run + 1 + rice);
             }
             Ok(run) if run <= LONGEST_RUN => {
                 self.put((1 << run) - 1, run + 1);
