@@ -94,9 +94,7 @@ pub(super) fn table(chosen: &[Chosen<'_>], answer: &Answer<'_>) -> (Arc<Rows>, V
         let mut labeller = Labeller::with(before);
         let keys: Vec<(Entity, Option<Labels>)> =
             chosen.iter().map(|each| (namer.entity(each.subject), labeller.labels(each.part))).collect();
-        let rows = Rows::new(keys.iter().map(|(entity, labels)| (entity, labels.as_ref())));
-        let place = |(entity, labels): &(Entity, Option<Labels>)| rows.find(entity, labels.as_ref());
-        let places = keys.iter().map(place).collect();
+        let (rows, places) = Rows::placed(keys.iter().map(|(entity, labels)| (entity, labels.as_ref())));
         (Arc::new(rows), places)
     });
     let mut row_of = vec![None; answer.report.rows().len()];
@@ -195,7 +193,7 @@ impl<'a> Namer<'a> {
     /// The subject's names in the table before.
     fn held(&self, subject: Subject<'_>) -> [Option<&'a Name>; 3] {
         let entity = subject.of_node(&self.inventory.node.name);
-        let names = self.before.and_then(|rows| Some(rows.names(rows.position(entity, 0)?)));
+        let names = self.before.and_then(|rows| Some(rows.names(rows.position(entity, usize::MAX)?)));
         names.unwrap_or_default()
     }
 

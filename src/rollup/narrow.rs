@@ -30,14 +30,6 @@ impl Narrow {
         }
     }
 
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        match self {
-            Self::Two(numbers) => numbers.len(),
-            Self::Four(numbers) => numbers.len(),
-        }
-    }
-
     /// How many bytes they take.
     pub fn bytes(&self) -> usize {
         match self {

@@ -3,6 +3,7 @@
 use super::narrow::Narrow;
 use crate::model::Map;
 use crate::model::entity::{Entity, EntityRef, Labels, Name};
+use std::cmp::Ordering;
 use std::ops::Range;
 
 /// Position of a row in [`Rows`].
@@ -24,11 +25,20 @@ pub struct Rows {
     numbers: Narrow,
     /// How many entities there are up to the last of each kind, in the order of [`Entity`].
     ends: [u32; 6],
+    /// How many rows there are.
+    count: usize,
 }
 
 impl Rows {
     /// The rows of these keys, sorted; doubles fall together.
     pub fn new<'k>(keys: impl Iterator<Item = (&'k Entity, Option<&'k Labels>)> + Clone) -> Self {
+        Self::placed(keys).0
+    }
+
+    /// The same, and where each of the keys is.
+    pub(super) fn placed<'k>(
+        keys: impl Iterator<Item = (&'k Entity, Option<&'k Labels>)> + Clone,
+    ) -> (Self, Vec<Option<Row>>) {
         let mut entities: Vec<&Entity> = keys.clone().map(|(entity, _)| entity).collect();
         entities.sort_unstable();
         entities.dedup();
@@ -36,15 +46,17 @@ impl Rows {
         labels.sort_unstable();
         labels.dedup();
         let index = |found: Result<usize, usize>| found.map_or(u32::MAX, small);
-        let mut rows: Vec<(u32, u32)> = keys
+        let given: Vec<(u32, u32)> = keys
             .map(|(entity, label)| {
                 let label = label.map_or(0, |l| index(labels.binary_search(&l)).saturating_add(1));
                 (index(entities.binary_search(&entity)), label)
             })
             .collect();
+        let mut rows = given.clone();
         rows.sort_unstable();
         rows.dedup();
-        Self::of(&entities, labels.into_iter().cloned().collect(), &rows)
+        let places = given.iter().map(|pair| rows.binary_search(pair).ok()).collect();
+        (Self::of(&entities, labels.into_iter().cloned().collect(), &rows), places)
     }
 
     /// The table of these, which are sorted and each there once. A row is an entity's position, and one more than its
@@ -55,14 +67,13 @@ impl Rows {
         let mut numbers = Vec::with_capacity(entities.len() * OF_ENTITY + rows.len() * OF_ROW);
         let mut ends = [0; 6];
         for (entity, behind) in entities.iter().zip(1..) {
-            let (kind, own): (usize, [Option<&Name>; OF_ENTITY]) = match entity {
-                Entity::Cluster => (0, [None; 3]),
-                Entity::Namespace(name) => (1, [Some(name), None, None]),
-                Entity::Node(name) => (2, [Some(name), None, None]),
-                Entity::FreeContainer { node, container } => (3, [Some(node), Some(container), None]),
-                Entity::Pod { namespace, pod } => (4, [Some(namespace), Some(pod), None]),
+            let own: [Option<&Name>; OF_ENTITY] = match entity {
+                Entity::Cluster => [None; 3],
+                Entity::Namespace(name) | Entity::Node(name) => [Some(name), None, None],
+                Entity::FreeContainer { node, container } => [Some(node), Some(container), None],
+                Entity::Pod { namespace, pod } => [Some(namespace), Some(pod), None],
                 Entity::PodContainer { namespace, pod, container } => {
-                    (5, [Some(namespace), Some(pod), Some(container)])
+                    [Some(namespace), Some(pod), Some(container)]
                 }
             };
             // By address: two equal names stay two where they are held by different others.
@@ -74,15 +85,21 @@ impl Rows {
                     })
                 })
             }));
-            ends.iter_mut().skip(kind).for_each(|end| *end = behind);
+            ends.iter_mut().skip(parts(entity.borrowed()).0).for_each(|end| *end = behind);
         }
         numbers.extend(rows.iter().flat_map(|(entity, label)| [*entity, *label]));
-        Self { names: names.into_iter().cloned().collect(), labels, numbers: Narrow::of(&numbers), ends }
+        Self {
+            names: names.into_iter().cloned().collect(),
+            labels,
+            numbers: Narrow::of(&numbers),
+            ends,
+            count: rows.len(),
+        }
     }
 
     /// The row of an entity, or of a labelled part of it.
     pub fn find<'e>(&self, entity: impl Into<EntityRef<'e>>, labels: Option<&Labels>) -> Option<Row> {
-        let entity = self.position(entity.into(), 0)?;
+        let entity = self.position(entity.into(), usize::MAX)?;
         let label = match labels {
             None => 0,
             Some(labels) => self.labels.binary_search(labels).ok()? + 1,
@@ -92,24 +109,31 @@ impl Rows {
 
     /// The position of an entity among [`Rows::entities`]. Where it is the one at `guess` nothing is searched.
     pub(super) fn position(&self, entity: EntityRef<'_>, guess: usize) -> Option<usize> {
-        let is_at = |at: usize| self.entity(at) == Some(entity);
+        let (kind, names) = parts(entity);
+        let own = self.kind(kind);
+        let is_at = |at: usize| own.contains(&at) && self.compare(at, names) == Ordering::Equal;
         if is_at(guess) {
             return Some(guess);
         }
-        let range = self.kind(entity);
-        Some(first_not(range, |at| self.entity(at).is_some_and(|held| held < entity))).filter(|at| is_at(*at))
+        let found = first_not(own.clone(), |at| self.compare(at, names) == Ordering::Less);
+        is_at(found).then_some(found)
     }
 
-    /// The positions of the entities of the same kind.
-    fn kind(&self, entity: EntityRef<'_>) -> Range<usize> {
-        let kind: usize = match entity {
-            EntityRef::Cluster => 0,
-            EntityRef::Namespace(_) => 1,
-            EntityRef::Node(_) => 2,
-            EntityRef::FreeContainer(..) => 3,
-            EntityRef::Pod(..) => 4,
-            EntityRef::PodContainer(..) => 5,
-        };
+    /// How the entity at a position stands to one of the same kind that has these names.
+    fn compare(&self, position: usize, names: [Option<&str>; OF_ENTITY]) -> Ordering {
+        let name = |nth: usize| Some(&**self.names.get(self.numbers.get(position * OF_ENTITY + nth)?)?);
+        for (nth, wanted) in names.into_iter().enumerate() {
+            let Some(wanted) = wanted else { break };
+            match name(nth).map_or(Ordering::Greater, |held| held.cmp(wanted)) {
+                Ordering::Equal => {}
+                other => return other,
+            }
+        }
+        Ordering::Equal
+    }
+
+    /// The positions of the entities of a kind.
+    fn kind(&self, kind: usize) -> Range<usize> {
         let end = |kind: usize| self.ends.get(kind).map_or(0, |end| large(*end));
         kind.checked_sub(1).map_or(0, end)..end(kind)
     }
@@ -126,7 +150,7 @@ impl Rows {
 
     /// The rows of an entity: itself and its parts.
     pub fn span(&self, entity: EntityRef<'_>) -> Range<Row> {
-        let Some(at) = self.position(entity, 0) else { return 0..0 };
+        let Some(at) = self.position(entity, usize::MAX) else { return 0..0 };
         let first = first_not(0..self.len(), |row| self.pair(row).is_some_and(|(entity, _)| entity < at));
         let own =
             (first..self.len()).take_while(|row| self.pair(*row).is_some_and(|(entity, _)| entity == at));
@@ -207,7 +231,7 @@ impl Rows {
 
     /// Every pod, sorted: namespace and name.
     pub fn pods(&self) -> impl Iterator<Item = (&Name, &Name)> {
-        self.kind(EntityRef::Pod("", "")).filter_map(|at| match self.names(at) {
+        self.kind(POD).filter_map(|at| match self.names(at) {
             [Some(namespace), Some(pod), _] => Some((namespace, pod)),
             _ => None,
         })
@@ -215,9 +239,9 @@ impl Rows {
 
     /// The pods of a namespace, sorted.
     pub fn pods_of<'r>(&'r self, namespace: &str) -> impl Iterator<Item = &'r str> {
-        let first = EntityRef::Pod(namespace, "");
-        let pods = self.kind(first);
-        let from = first_not(pods.clone(), |at| self.entity(at).is_some_and(|held| held < first));
+        let pods = self.kind(POD);
+        let names = [Some(namespace), None, None];
+        let from = first_not(pods.clone(), |at| self.compare(at, names) == Ordering::Less);
         let of = (from..pods.end).map_while(|at| self.entity(at));
         of.map_while(move |entity| match entity {
             EntityRef::Pod(of, pod) if of == namespace => Some(pod),
@@ -251,7 +275,7 @@ impl Rows {
 
     /// How many rows there are.
     pub fn len(&self) -> usize {
-        (self.numbers.len() - self.entity_count() * OF_ENTITY) / OF_ROW
+        self.count
     }
 
     /// Whether there is none.
@@ -272,6 +296,23 @@ impl PartialEq for Rows {
 }
 
 impl Eq for Rows {}
+
+/// The kind of a pod, as in [`parts`].
+const POD: usize = 4;
+
+/// The kind of an entity, counted from 0 in the order of [`Entity`], and its names.
+fn parts(entity: EntityRef<'_>) -> (usize, [Option<&str>; OF_ENTITY]) {
+    match entity {
+        EntityRef::Cluster => (0, [None; 3]),
+        EntityRef::Namespace(name) => (1, [Some(name), None, None]),
+        EntityRef::Node(name) => (2, [Some(name), None, None]),
+        EntityRef::FreeContainer(node, container) => (3, [Some(node), Some(container), None]),
+        EntityRef::Pod(namespace, pod) => (POD, [Some(namespace), Some(pod), None]),
+        EntityRef::PodContainer(namespace, pod, container) => {
+            (5, [Some(namespace), Some(pod), Some(container)])
+        }
+    }
+}
 
 fn small(number: usize) -> u32 {
     // Nothing of what there can be in memory is so many.
