@@ -5,8 +5,9 @@ use super::block::Row;
 /// A column that can be filled.
 #[derive(Debug)]
 pub(super) struct Cells {
-    values: Vec<u64>,
-    present: Vec<u64>,
+    rows: usize,
+    /// One value for each row, then which of them are present.
+    all: Vec<u64>,
 }
 
 /// A column to be read: whatever stands in the rows that are not present.
@@ -21,12 +22,14 @@ pub(super) struct View<'a> {
 impl Cells {
     /// A column of so many rows, all empty.
     pub fn new(rows: usize) -> Self {
-        Self { values: vec![0; rows], present: vec![0; rows.div_ceil(64)] }
+        Self { rows, all: vec![0; rows + rows.div_ceil(64)] }
     }
 
     /// Puts in a value, over any that was there.
     pub fn set(&mut self, row: Row, held: u64) {
-        if let (Some(value), Some(word)) = (self.values.get_mut(row), self.present.get_mut(row / 64)) {
+        if let Some((values, present)) = self.all.split_at_mut_checked(self.rows)
+            && let (Some(value), Some(word)) = (values.get_mut(row), present.get_mut(row / 64))
+        {
             *value = held;
             *word |= 1 << (row % 64);
         }
@@ -34,7 +37,8 @@ impl Cells {
 
     /// The column as it is now.
     pub fn view(&self) -> View<'_> {
-        View { values: &self.values, present: &self.present }
+        let (values, present) = self.all.split_at_checked(self.rows).unwrap_or_default();
+        View { values, present }
     }
 
     /// The value of a row.

@@ -48,14 +48,31 @@ impl<'a> RowSet<'a> {
 
     /// The members, lowest first.
     pub fn iter(self) -> impl Iterator<Item = Row> + use<'a> {
-        self.words.iter().enumerate().flat_map(|(at, word)| {
-            let mut left = *word;
-            std::iter::from_fn(move || {
-                let bit = usize::try_from(left.trailing_zeros()).ok().filter(|bit| *bit < 64)?;
-                left &= left - 1;
-                Some(at * 64 + bit)
-            })
-        })
+        let (first, rest) =
+            self.words.split_first().map_or((0, Default::default()), |(word, rest)| (*word, rest));
+        Members { left: first, first: 0, rest: rest.iter() }
+    }
+}
+
+/// The members of a set that are still to come: those of one word, whose first row is known, and of the words behind it.
+struct Members<'a> {
+    left: u64,
+    first: Row,
+    rest: std::slice::Iter<'a, u64>,
+}
+
+impl Iterator for Members<'_> {
+    type Item = Row;
+
+    #[inline]
+    fn next(&mut self) -> Option<Row> {
+        while self.left == 0 {
+            self.left = *self.rest.next()?;
+            self.first += 64;
+        }
+        let bit = usize::try_from(self.left.trailing_zeros()).ok()?;
+        self.left &= self.left - 1;
+        Some(self.first + bit)
     }
 }
 
