@@ -7,7 +7,9 @@ use super::opened::Opened;
 use super::rate::{NoRate, Sample, rate};
 use super::sheet::Sheet;
 use super::totals::is_traffic;
+use crate::model::Set;
 use crate::model::entity::EntityRef;
+use crate::model::inventory::PodFacts;
 use crate::model::metric::{Metric, RATED, Rated};
 use crate::model::time::Timestamp;
 use std::sync::Arc;
@@ -42,6 +44,7 @@ pub(super) fn set_rates(sheet: &mut Sheet, answer: &Answer<'_>, tally: &mut Tall
     let rows = sheet.rows().clone();
     let resolution = answer.window.resolution();
     let same_rows = previous.as_ref().is_some_and(|before| Arc::ptr_eq(&before.block.layout.rows, &rows));
+    let replaced = replaced(&rows, answer);
     let mut rates = Vec::new();
     for rated in RATED {
         let Some(counter) = sheet.column(rated.counter) else { continue };
@@ -56,6 +59,7 @@ pub(super) fn set_rates(sheet: &mut Sheet, answer: &Answer<'_>, tally: &mut Tall
             let before = there.as_ref().and_then(|(before, samples, rates)| {
                 Some((samples, rates, if same_rows { row } else { before.row(&rows, row)? }))
             });
+            let before = before.filter(|_| !replaced.contains(&row));
             match rate(before.and_then(|(samples, _, row)| samples.get(row)), next, resolution) {
                 Ok(rate) => rates.push((row, rate.held_as(unit))),
                 Err(reason) => {
@@ -84,6 +88,30 @@ pub(super) fn set_rates(sheet: &mut Sheet, answer: &Answer<'_>, tally: &mut Tall
         }
     });
     sheet.fill(Metric::CpuUsageRate, rates.drain(..));
+}
+
+/// The rows of pods that only have the name of one in the block before: another pod's counters say nothing of theirs.
+fn replaced(rows: &Rows, answer: &Answer<'_>) -> Set<Row> {
+    let before = answer.previous.and_then(|previous| previous.facts.as_ref());
+    let Some(before) = before.filter(|before| !Arc::ptr_eq(before, answer.inventory)) else {
+        return Set::default();
+    };
+    let is_other = |pod: &&Arc<PodFacts>| {
+        let old = before.pod(&pod.namespace, &pod.name);
+        old.is_some_and(|old| old.uid != pod.uid && !old.uid.is_empty() && !pod.uid.is_empty())
+    };
+    let others = answer.inventory.pods.iter().filter(is_other);
+    let others: Set<(&str, &str)> = others.map(|pod| (&*pod.namespace, &*pod.name)).collect();
+    let is_theirs = |entity: EntityRef<'_>| match entity {
+        EntityRef::Pod(namespace, pod) | EntityRef::PodContainer(namespace, pod, _) => {
+            others.contains(&(namespace, pod))
+        }
+        _ => false,
+    };
+    if others.is_empty() {
+        return Set::default();
+    }
+    rows.iter().enumerate().filter(|(_, (entity, _))| is_theirs(*entity)).map(|(row, _)| row).collect()
 }
 
 fn is_pod(rows: &Rows, row: Row) -> bool {

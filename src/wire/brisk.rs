@@ -1,4 +1,4 @@
-//! JSON read in one pass as kubelets write it: two to three times as fast as by a reader for every case. Whatever is out of
+//! JSON read in one pass as kubelets write it, faster than by a reader for every case. Whatever is out of
 //! the ordinary, broken JSON above all, is refused without a word: that is left to serde_json, which has one.
 //!
 //! Refused are strings with escapes, integers that 64 bits do not hold, and values deeper than [`MAX_DEPTH`].

@@ -110,12 +110,15 @@ fn decoding(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// The same rows written by way of other JSON libraries: what is left to gain.
+/// The same rows written by way of JSON libraries, beside the collector's own reader.
 fn decoding_by_others(criterion: &mut Criterion) {
     let cluster = cluster(1, 30);
     let body = body(&cluster, &cluster.nodes()[0], window(0));
     let mut group = criterion.benchmark_group("summary of 30 pods of 2 containers into the same rows");
     group.throughput(Throughput::Bytes(body.len() as u64));
+    group.bench_function("the collector's own reader", |bencher| {
+        bencher.iter(|| black_box(decode(&body).unwrap()))
+    });
     group.bench_function("serde_json", |bencher| {
         bencher.iter(|| black_box(serde_json::from_slice::<Summary<'_>>(&body).unwrap()))
     });

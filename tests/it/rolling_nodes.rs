@@ -4,7 +4,7 @@ use crate::handmade::{
     T0, assembled, container, grid, held, inventory, node, of_container, of_namespace, of_node, of_pod, pod,
     resources, said, window,
 };
-use heapster::model::entity::{EntityRef, Name};
+use heapster::model::entity::{Entity, EntityRef, Name};
 use heapster::model::inventory::{ContainerFacts, NodeFacts, PodFacts, Resources};
 use heapster::model::metric::{Metric, RATED, Value};
 use heapster::model::report::{Part, Report, Subject};
@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 const POD: Subject<'static> = Subject::Pod("shop", "web");
+const MAIN: Subject<'static> = Subject::Container("shop", "web", "main");
 
 /// Capacity, allocatable, utilization, reservation; usage and request: of each resource.
 const RESOURCES: [([Metric; 4], Metric, Metric); 3] = [
@@ -246,6 +247,32 @@ fn rates_follow_their_rows_when_others_come_and_go() {
     let third = assembled(&report, &inventory, window(2), Some(&second)).block;
     assert!(Arc::ptr_eq(&second.layout.rows, &third.layout.rows), "same rows are shared");
     assert_eq!(third.scraped_at, window(2).end().after(Duration::from_secs(1)));
+}
+
+#[test]
+fn a_pod_is_not_rated_against_another_one_of_its_name() {
+    let of_uid = |uid: &str| PodFacts { uid: uid.into(), ..pod("shop", "web", [container("main")]) };
+    let known = |uid| inventory(node("node-1"), [of_uid(uid), pod("shop", "other", [])]);
+    let other = Subject::Pod("shop", "other");
+    let row = |value, second| [(Metric::CpuUsage, value), (Metric::CpuTime, at(second))];
+    let told = |value, second| {
+        let row = row(value, second);
+        said(&[(POD, &row), (MAIN, &row), (other, &row), (Subject::Node, &row)])
+    };
+    for (before, after, is_same) in [("a", "b", false), ("a", "a", true), ("", "b", true), ("a", "", true)] {
+        let (before, after) = (known(before), known(after));
+        let first = assembled(&told(1_000_000_000, 0), &before, window(0), None).block;
+        let made = assembled(&told(3_000_000_000, 10), &after, window(1), Some(&first));
+        let rate = |entity: &Entity| held(&made.block, entity, Metric::CpuUsageRate);
+        let expected = is_same.then_some(200);
+        assert_eq!(rate(&of_pod("shop", "web")), expected);
+        assert_eq!(rate(&of_container("shop", "web", "main")), expected);
+        assert_eq!([rate(&of_pod("shop", "other")), rate(&of_node("node-1"))], [Some(200); 2]);
+        let firsts = NoRate::ALL.iter().position(|each| *each == NoRate::First).unwrap();
+        assert_eq!(made.tally.no_rate[firsts], if is_same { 0 } else { 2 });
+        let third = assembled(&told(4_000_000_000, 20), &after, window(2), Some(&made.block));
+        assert_eq!(held(&third.block, &of_pod("shop", "web"), Metric::CpuUsageRate), Some(100));
+    }
 }
 
 #[test]
