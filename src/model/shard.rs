@@ -71,7 +71,8 @@ impl FromStr for Shard {
 
     fn from_str(text: &str) -> Result<Self, BadShard> {
         let number = |text: &str| {
-            let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+            let digits = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
+            let digits = (digits && !text.is_empty()) || text == "0";
             if digits { Ok(text.parse().unwrap_or(u16::MAX)) } else { Err(BadShard::Form) }
         };
         let (index, of) = text.split_once('/').ok_or(BadShard::Form)?;

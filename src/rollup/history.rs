@@ -117,6 +117,9 @@ pub fn opened<'f>(
     })
 }
 
+/// Of how many blocks, the newest, is kept what was known of the node and its pods: those that lists, exports and windows
+/// for sinks are made of are the last one closed, the one before it, and later ones.
+const RECENT: usize = 4;
 /// For how many blocks more there is room where a ring is full.
 const ROOM: usize = 4;
 
@@ -184,6 +187,23 @@ impl Ring {
         }
         let received = u64::try_from(uptime.as_nanos()).unwrap_or(u64::MAX);
         self.kept.push_back(Kept { form: new, received, bundled: false });
+        self.forget_facts();
+    }
+
+    /// Of what was known of pods that are gone nothing is to stay but their names.
+    fn forget_facts(&mut self) {
+        let Some(at) = self.kept.len().checked_sub(RECENT + 1) else { return };
+        let earlier = at.checked_sub(1).and_then(|at| self.kept.get(at)?.form.past()).cloned();
+        match self.kept.get_mut(at).map(|kept| &mut kept.form) {
+            Some(Form::Past(past)) => past.forget_facts(earlier.as_ref()),
+            // Whoever else holds it is done with it sooner than it expires.
+            Some(Form::Whole(block)) => {
+                if let Some(block) = Arc::get_mut(block) {
+                    block.facts = None;
+                }
+            }
+            None => {}
+        }
     }
 
     /// Takes out the blocks that came more than `retention` before `uptime`, and tells what was in them.

@@ -33,6 +33,7 @@ pub mod rice;
 pub mod rows;
 pub mod schedule;
 pub mod sheet;
+mod still;
 pub mod stored;
 pub mod strangers;
 pub mod sum;

@@ -10,20 +10,10 @@ use super::opened::Opened;
 use super::pack::{Column, read_varint, write_varint};
 use super::part::Part;
 use super::rice::{self, Numbers};
-use crate::model::inventory::NodeInventory;
+use super::still::Still;
 use crate::model::metric::{Metric, MetricKey, RATED, Rated, Unit, to_f64, to_u64};
 use crate::model::time::{Timestamp, Window};
 use std::sync::Arc;
-
-/// What one block after the other has in common, as long as nothing but its figures changes.
-#[derive(Debug, PartialEq)]
-struct Still {
-    /// Of the first of them.
-    window: Window,
-    layout: Arc<Layout>,
-    facts: Option<Arc<NodeInventory>>,
-    steady: Arc<[u8]>,
-}
 
 /// A block of the same rows as the one after it. Small: there are thirty for each node. Cloning is cheap.
 #[derive(Clone, Debug)]
@@ -139,27 +129,6 @@ fn newer_values(newer: &Block, layout: &Arc<Layout>, position: usize, values: &m
     }
 }
 
-impl Still {
-    /// What a block is made of. The one that it would have in common with the block before it, if it has.
-    fn of(block: &Block, before: Option<&Past>) -> Arc<Self> {
-        let has = |still: &&Arc<Self>| {
-            let facts = match (&still.facts, &block.facts) {
-                (Some(own), Some(others)) => Arc::ptr_eq(own, others),
-                (own, others) => own.is_none() && others.is_none(),
-            };
-            facts
-                && Arc::ptr_eq(&still.layout, &block.layout)
-                && Arc::ptr_eq(&still.steady, &block.steady)
-                && still.window.resolution() == block.window.resolution()
-        };
-        let same = before.map(|before| &before.still).filter(has).cloned();
-        same.unwrap_or_else(|| {
-            let (layout, facts) = (block.layout.clone(), block.facts.clone());
-            Arc::new(Self { window: block.window, layout, facts, steady: block.steady.clone() })
-        })
-    }
-}
-
 impl Past {
     /// `older` told by what differs from `newer`. None where they are not of the same rows. What it has in common with
     /// `earlier`, the block before it, is shared.
@@ -187,7 +156,7 @@ impl Past {
         }
         lengths.append(&mut columns);
         let moving = Part::of(&lengths.as_slice().into(), 0..lengths.len())?;
-        let (index, still) = (older.window.index(), Still::of(older, earlier));
+        let (index, still) = (older.window.index(), Still::of(older, earlier.map(|earlier| &earlier.still)));
         Some(Self { index, scraped_at: older.scraped_at, still, moving })
     }
 
@@ -200,6 +169,14 @@ impl Past {
     /// What is in it.
     pub fn layout(&self) -> &Arc<Layout> {
         &self.still.layout
+    }
+
+    /// Keeps what was known of the node and its pods no longer. What it then has in common with `earlier`, the block before
+    /// it, is shared.
+    pub(super) fn forget_facts(&mut self, earlier: Option<&Past>) {
+        if self.still.facts.is_some() {
+            self.still = self.still.without_facts(earlier.map(|earlier| &earlier.still));
+        }
     }
 
     /// Its steady columns, and how many bytes its moving ones take.

@@ -196,3 +196,28 @@ fn older_blocks_have_in_common_what_does_not_change() {
     // Where its bytes are, what it has in common, which window, and when it was asked for.
     assert!(size_of::<Form>() <= 48, "{}", size_of::<Form>());
 }
+
+#[test]
+fn what_was_known_of_pods_is_kept_of_the_newest_blocks_alone() {
+    use crate::handmade::{assembled, inventory, node, of_pod, pod, said, window};
+    use heapster::model::report::Subject;
+    // The same pods, of which something else is known each time; and others each time.
+    for stays in [true, false] {
+        let (mut ring, mut last, mut facts) = (Ring::default(), None::<Arc<Block>>, Vec::new());
+        for at in 0..12_u32 {
+            let name = if stays { "web".to_owned() } else { format!("web-{at}") };
+            let known = inventory(node("node-1"), [pod("shop", &name, [])]);
+            let report = said(&[(Subject::Pod("shop", &name), &[(Metric::MemoryUsage, u64::from(at))])]);
+            let made = Arc::new(assembled(&report, &known, window(at.into()), last.as_deref()).block);
+            ring.push(made.clone(), Duration::from_secs(at.into()));
+            (facts, last) = ([facts, vec![Arc::downgrade(&known)]].concat(), Some(made));
+        }
+        let kept: Vec<bool> = facts.iter().map(|facts| facts.upgrade().is_some()).collect();
+        assert_eq!(kept, [vec![false; 8], vec![true; 4]].concat(), "{stays}");
+        let entity = of_pod("shop", if stays { "web" } else { "web-3" });
+        let key = SeriesKey { entity, metric: "memory/usage".into(), labels: None };
+        let mut points = Points::new();
+        ring.read(&key, Span::ALL, &mut points);
+        assert_eq!(points.len(), if stays { 12 } else { 1 });
+    }
+}
