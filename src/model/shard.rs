@@ -71,9 +71,10 @@ impl FromStr for Shard {
 
     fn from_str(text: &str) -> Result<Self, BadShard> {
         let number = |text: &str| {
-            let digits = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
-            let digits = (digits && !text.is_empty()) || text == "0";
-            if digits { Ok(text.parse().unwrap_or(u16::MAX)) } else { Err(BadShard::Form) }
+            let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+            // Of one shard there is one spelling: two collectors must not believe that they are two.
+            let is_plain = text == "0" || !text.starts_with('0');
+            if digits && is_plain { Ok(text.parse().unwrap_or(u16::MAX)) } else { Err(BadShard::Form) }
         };
         let (index, of) = text.split_once('/').ok_or(BadShard::Form)?;
         Self::new(number(index)?, number(of)?)

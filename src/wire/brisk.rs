@@ -1,7 +1,7 @@
 //! JSON read in one pass as kubelets write it, faster than by a reader for every case. Whatever is out of
 //! the ordinary, broken JSON above all, is refused without a word: that is left to serde_json, which has one.
 //!
-//! Refused are strings with escapes, integers that 64 bits do not hold, and values deeper than [`MAX_DEPTH`].
+//! Refused are strings with escapes, integers of twenty digits and more, and values deeper than [`MAX_DEPTH`].
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use std::fmt;
