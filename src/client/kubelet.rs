@@ -11,8 +11,10 @@ use actix_web::http::header;
 use awc::error::{ConnectError, SendRequestError};
 use futures_util::StreamExt;
 use futures_util::future::LocalBoxFuture;
+use std::cell::Cell;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -101,6 +103,8 @@ pub struct KubeletClient {
     client: awc::Client,
     access: KubeletAccess,
     token: Arc<Token>,
+    /// How many bytes the last whole answer had: the next one has about as many, and kubelets do not say how many.
+    last: Rc<Cell<usize>>,
 }
 
 impl KubeletClient {
@@ -119,7 +123,7 @@ impl KubeletClient {
             .disable_timeout()
             .no_default_headers()
             .finish();
-        Self { client, access, token }
+        Self { client, access, token, last: Rc::default() }
     }
 }
 
@@ -148,6 +152,7 @@ impl Fetch for KubeletClient {
             token: self.token.clone(),
             sends_token: self.access.sends_token,
             max_body: self.access.max_body,
+            last: self.last.clone(),
         };
         Box::pin(async move {
             tokio::time::timeout(deadline, ask.twice()).await.unwrap_or(Err(FetchError::Timeout(deadline)))
@@ -165,6 +170,7 @@ struct Ask {
     token: Arc<Token>,
     sends_token: bool,
     max_body: usize,
+    last: Rc<Cell<usize>>,
 }
 
 impl Ask {
@@ -215,7 +221,9 @@ impl Ask {
             .headers()
             .get(header::CONTENT_LENGTH)
             .and_then(|length| length.to_str().ok()?.parse().ok());
-        let mut body = Vec::with_capacity(announced.unwrap_or(0_usize).min(limit));
+        let last = self.last.get();
+        let expected = announced.unwrap_or(last + last / 8);
+        let mut body = Vec::with_capacity(expected.min(limit));
         while let Some(chunk) = response.next().await {
             let chunk = chunk.map_err(|error| FetchError::CutOff(error.to_string()))?;
             if status != 200 {
@@ -230,6 +238,7 @@ impl Ask {
             }
         }
         if status == 200 {
+            self.last.set(body.len());
             return Ok(Fetched { body, date });
         }
         let text: String = String::from_utf8_lossy(&body).split_whitespace().collect::<Vec<_>>().join(" ");

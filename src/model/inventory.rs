@@ -157,6 +157,11 @@ impl Inventory {
     /// Takes in what the watch of nodes told.
     pub fn node(&mut self, change: Change<NodeFacts>) {
         let touched = &mut self.touched;
+        let change = match change {
+            Change::Listed(node) => Change::Listed(self.shared.share_node(node)),
+            Change::Applied(node) => Change::Applied(self.shared.share_node(node)),
+            other => other,
+        };
         self.nodes.apply(change, |before, after| {
             touched.extend(before.or(after).map(|node| node.name.clone()));
         });

@@ -3,7 +3,7 @@
 
 use super::amount::Amount;
 use super::entity::{Name, Pair};
-use super::inventory::{ContainerFacts, PodFacts};
+use super::inventory::{ContainerFacts, NodeFacts, PodFacts};
 use super::list::List;
 use super::pool::Pool;
 use std::sync::Arc;
@@ -95,6 +95,18 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    /// The same node with what others have too: nearly every label, and most nodes' hostname is their name.
+    pub fn share_node(&mut self, node: NodeFacts) -> NodeFacts {
+        let names = &mut self.names;
+        NodeFacts {
+            name: names.share(&node.name),
+            hostname: names.share(&node.hostname),
+            host_id: names.share(&node.host_id),
+            labels: node.labels.shared(names, &mut self.labels),
+            ..node
+        }
+    }
+
     /// The same pod with what others have too, and with its own names as `before` has them, which was the same pod: rows
     /// and blocks hold those.
     pub fn share(&mut self, pod: PodFacts, before: Option<&PodFacts>) -> PodFacts {

@@ -77,7 +77,9 @@ impl View<'_> {
                 let mut left = *word;
                 while left != 0 {
                     let at = usize::try_from(left.trailing_zeros()).unwrap_or(0);
-                    values.extend(chunk.get(at));
+                    if let Some(held) = chunk.get(at) {
+                        values.push(*held);
+                    }
                     left &= left - 1;
                 }
             }

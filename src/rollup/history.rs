@@ -128,32 +128,26 @@ struct Kept {
     form: Form,
     /// Nanoseconds by the monotonic clock, so that a stepped wall clock loses nothing.
     received: u64,
-    /// Whether its bytes lie together with those of others.
-    bundled: bool,
 }
 
 /// An older block whose bytes lie by themselves.
 #[derive(Debug)]
-pub struct Loose<'r> {
-    past: &'r mut Past,
-    bundled: &'r mut bool,
-}
+pub struct Loose<'r>(&'r mut Past);
 
 impl Loose<'_> {
     /// The window whose end stamps every point.
     pub fn window(&self) -> Window {
-        self.past.window()
+        self.0.window()
     }
 
     /// Its bytes.
     pub fn bytes(&self) -> &[u8] {
-        self.past.moving()
+        self.0.moving()
     }
 
     /// Puts the same bytes in the place of its own. Whoever is reading it goes on with the old ones.
     pub(super) fn replace(self, bytes: Part) {
-        self.past.put_moving(bytes);
-        *self.bundled = true;
+        self.0.bundle(bytes);
     }
 }
 
@@ -186,7 +180,7 @@ impl Ring {
             self.kept.reserve_exact(ROOM);
         }
         let received = u64::try_from(uptime.as_nanos()).unwrap_or(u64::MAX);
-        self.kept.push_back(Kept { form: new, received, bundled: false });
+        self.kept.push_back(Kept { form: new, received });
         self.forget_facts();
     }
 
@@ -223,10 +217,11 @@ impl Ring {
     /// The older blocks whose bytes lie by themselves, newest first, up to the first one whose do not: all rings are looked
     /// at every second, and most of what they hold is not in the processor's cache.
     pub fn loose(&mut self) -> impl Iterator<Item = Loose<'_>> {
-        let newest = self.kept.iter_mut().rev().take_while(|kept| !kept.bundled);
-        newest.filter_map(|Kept { form, bundled, .. }| match form {
+        let forms = self.kept.iter_mut().rev().map(|kept| &mut kept.form);
+        let newest = forms.take_while(|form| !form.past().is_some_and(Past::is_bundled));
+        newest.filter_map(|form| match form {
             Form::Whole(_) => None,
-            Form::Past(past) => Some(Loose { past, bundled }),
+            Form::Past(past) => Some(Loose(past)),
         })
     }
 

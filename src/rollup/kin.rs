@@ -2,69 +2,79 @@
 //! once for a table and an inventory. Remembering it is left to [`super::known`], summing to `totals`.
 
 use super::block::{Row, Rows};
+use super::narrow::Narrow;
 use crate::model::amount::Amount;
 use crate::model::entity::EntityRef;
 use crate::model::inventory::{ContainerFacts, NodeInventory, PodFacts};
+use std::ops::Range;
 use std::sync::Arc;
 
-/// The rows of a node, of its pods and of their containers. Eight to twelve bytes for each: every node has one.
+/// The rows of a node, of its pods and of their containers, as numbers: every node has them.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Kin {
-    node: Option<u32>,
-    /// By namespace and name.
-    pods: Box<[PodAt]>,
-    containers: Box<[At]>,
+    node: Option<Row>,
+    /// How many pods there are.
+    count: usize,
+    /// Of each pod, by namespace and name, what [`At`] has and how many containers it has; then of each container what
+    /// [`At`] has.
+    numbers: Narrow,
 }
 
-/// A row, and where the inventory tells of it; [`NOWHERE`] where it does not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A row, and where the inventory tells of it.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct At {
-    row: u32,
-    facts: u32,
-}
-
-const NOWHERE: u32 = u32::MAX;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct PodAt {
-    at: At,
-    /// Its containers are those from the pod's before up to here.
-    containers_end: u32,
+    row: Row,
+    facts: Option<usize>,
 }
 
 impl At {
-    fn new(row: Row, facts: Option<usize>) -> Self {
-        let small = |number: usize| u32::try_from(number).unwrap_or(NOWHERE);
-        Self { row: small(row), facts: facts.map_or(NOWHERE, small) }
-    }
-
     /// The row.
     pub fn row(self) -> Row {
-        large(self.row)
-    }
-
-    fn among<T>(self, all: &[T]) -> Option<&T> {
-        all.get(large(self.facts))
+        self.row
     }
 
     /// What is known of a pod.
     pub fn pod(self, inventory: &NodeInventory) -> Option<&Arc<PodFacts>> {
-        self.among(inventory.pods.all())
+        inventory.pods.all().get(self.facts?)
     }
 
     /// What is known of a container.
     pub fn container(self, pod: &PodFacts) -> Option<&ContainerFacts> {
-        self.among(&pod.containers)
+        pod.containers.get(self.facts?)
     }
 
     /// How often a container was restarted.
     pub fn restarts(self, pod: &PodFacts) -> Amount {
-        self.among(&pod.restarts).copied().unwrap_or_default()
+        self.facts.and_then(|at| pod.restarts.get(at)).copied().unwrap_or_default()
+    }
+
+    /// The next one of those that are kept.
+    fn told(numbers: &mut impl Iterator<Item = usize>) -> Option<Self> {
+        let (row, facts) = (numbers.next()?, numbers.next()?);
+        Some(Self { row, facts: facts.checked_sub(1) })
+    }
+
+    /// As it is kept: the row, and one more than where the inventory tells of it, or 0.
+    fn numbers(self) -> [u32; 2] {
+        // Nothing of what there can be in memory is so many.
+        let small = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        [small(self.row), self.facts.map_or(0, |at| small(at.saturating_add(1)))]
     }
 }
 
-fn large(number: u32) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
+/// The same, opened for one answer.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pods: Vec<(At, Range<usize>)>,
+    containers: Vec<At>,
+}
+
+impl Opened {
+    /// Every pod and its containers, by namespace and name.
+    pub fn pods(&self) -> impl Iterator<Item = (At, &[At])> {
+        let own = |range: &Range<usize>| self.containers.get(range.clone()).unwrap_or_default();
+        self.pods.iter().map(move |(pod, range)| (*pod, own(range)))
+    }
 }
 
 impl Kin {
@@ -85,7 +95,7 @@ impl Kin {
                     }
                     let facts = (named(next) == Some(name)).then_some(next);
                     next += usize::from(facts.is_some());
-                    pods.push((At::new(row, facts), name, Vec::new()));
+                    pods.push((At { row, facts }, name, Vec::new()));
                 }
                 EntityRef::PodContainer(namespace, pod, container) if labels.is_none() => {
                     containers.push((row, (namespace, pod), container));
@@ -93,7 +103,7 @@ impl Kin {
                 _ => {}
             }
         }
-        let (mut at, mut count) = (0, 0);
+        let mut at = 0;
         for (row, name, container) in containers {
             let step = pods.iter().skip(at).position(|(_, pod, _)| *pod == name);
             at += step.unwrap_or(0);
@@ -101,32 +111,34 @@ impl Kin {
             let facts = pod.pod(inventory);
             let facts =
                 facts.and_then(|pod| pod.containers.iter().position(|facts| *facts.name == *container));
-            own.push(At::new(row, facts));
-            count += 1;
+            own.push(At { row, facts });
         }
+        let mut numbers = Vec::new();
+        for (pod, _, own) in &pods {
+            numbers.extend(pod.numbers());
+            numbers.push(u32::try_from(own.len()).unwrap_or(u32::MAX));
+        }
+        numbers.extend(pods.iter().flat_map(|(_, _, own)| own).flat_map(|at| at.numbers()));
         let node = rows.find(EntityRef::Node(&inventory.node.name), None);
-        let mut containers = Vec::with_capacity(count);
-        let pods = pods.into_iter().map(|(at, _, own)| {
-            containers.extend(own);
-            PodAt { at, containers_end: u32::try_from(containers.len()).unwrap_or(u32::MAX) }
-        });
-        let pods = pods.collect();
-        Self { node: node.and_then(|row| u32::try_from(row).ok()), pods, containers: containers.into() }
+        Self { node, count: pods.len(), numbers: Narrow::of(&numbers) }
     }
 
     /// The node's row.
     pub(super) fn node(&self) -> Option<Row> {
-        self.node.map(large)
+        self.node
     }
 
-    /// Every pod and its containers, by namespace and name.
-    pub(super) fn pods(&self) -> impl Iterator<Item = (At, &[At])> {
-        let mut start = 0;
-        self.pods.iter().map(move |pod| {
-            let end = large(pod.containers_end);
-            let own = self.containers.get(start..end).unwrap_or_default();
-            start = end;
-            (pod.at, own)
-        })
+    /// To be looked through more than once.
+    pub(super) fn opened(&self) -> Opened {
+        let mut numbers = (0..).map_while(|at| self.numbers.get(at));
+        let (mut pods, mut end) = (Vec::with_capacity(self.count), 0);
+        for _ in 0..self.count {
+            let Some((pod, count)) = At::told(&mut numbers).zip(numbers.next()) else { break };
+            pods.push((pod, end..end + count));
+            end += count;
+        }
+        let mut containers = Vec::with_capacity(end);
+        containers.extend(std::iter::from_fn(|| At::told(&mut numbers)));
+        Opened { pods, containers }
     }
 }

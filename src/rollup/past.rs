@@ -18,8 +18,10 @@ use std::sync::Arc;
 /// A block of the same rows as the one after it. Small: there are thirty for each node. Cloning is cheap.
 #[derive(Clone, Debug)]
 pub struct Past {
-    /// The window's number.
-    index: i64,
+    /// The window, counted from that of `still`.
+    since: i32,
+    /// Whether `moving` is a part of what many have put together.
+    bundled: bool,
     /// When the answer was asked for.
     pub scraped_at: Timestamp,
     still: Arc<Still>,
@@ -156,14 +158,13 @@ impl Past {
         }
         lengths.append(&mut columns);
         let moving = Part::of(&lengths.as_slice().into(), 0..lengths.len())?;
-        let (index, still) = (older.window.index(), Still::of(older, earlier.map(|earlier| &earlier.still)));
-        Some(Self { index, scraped_at: older.scraped_at, still, moving })
+        let (since, still) = Still::of(older, earlier.map(|earlier| &earlier.still));
+        Some(Self { since, bundled: false, scraped_at: older.scraped_at, still, moving })
     }
 
     /// The window whose end stamps every point.
     pub fn window(&self) -> Window {
-        let first = self.still.window;
-        first.step(self.index.saturating_sub(first.index()))
+        self.still.window.step(self.since.into())
     }
 
     /// What is in it.
@@ -175,7 +176,9 @@ impl Past {
     /// it, is shared.
     pub(super) fn forget_facts(&mut self, earlier: Option<&Past>) {
         if self.still.facts.is_some() {
-            self.still = self.still.without_facts(earlier.map(|earlier| &earlier.still));
+            let window = self.window();
+            (self.since, self.still) =
+                self.still.without_facts(window, earlier.map(|earlier| &earlier.still));
         }
     }
 
@@ -189,9 +192,15 @@ impl Past {
         self.moving.bytes()
     }
 
-    /// Puts the same bytes in the place of those of its moving columns.
-    pub(super) fn put_moving(&mut self, same: Part) {
+    /// Puts the same bytes, which lie together with others', in the place of those of its moving columns.
+    pub(super) fn bundle(&mut self, same: Part) {
         self.moving = same;
+        self.bundled = true;
+    }
+
+    /// Whether the bytes of its moving columns lie together with others'.
+    pub(super) fn is_bundled(&self) -> bool {
+        self.bundled
     }
 
     /// The moving columns with what each is a column of.

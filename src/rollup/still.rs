@@ -20,19 +20,26 @@ pub(super) struct Still {
 }
 
 impl Still {
-    /// What a block is made of. The one that it would have in common with the block `before` it, if it has.
-    pub fn of(block: &Block, before: Option<&Arc<Self>>) -> Arc<Self> {
+    /// What a block is made of, and how many windows after the first one that is so. What the block would have in common
+    /// with the one `before` it, if it has.
+    pub fn of(block: &Block, before: Option<&Arc<Self>>) -> (i32, Arc<Self>) {
         let (layout, facts) = (block.layout.clone(), block.facts.clone());
         Self { window: block.window, layout, facts, steady: block.steady.clone() }.shared(before)
     }
 
-    /// The same without what was known of the node and its pods.
-    pub fn without_facts(&self, before: Option<&Arc<Self>>) -> Arc<Self> {
-        Self { facts: None, ..self.clone() }.shared(before)
+    /// The same of a block of this window, without what was known of the node and its pods.
+    pub fn without_facts(&self, window: Window, before: Option<&Arc<Self>>) -> (i32, Arc<Self>) {
+        Self { window, facts: None, ..self.clone() }.shared(before)
     }
 
-    fn shared(self, before: Option<&Arc<Self>>) -> Arc<Self> {
-        before.filter(|before| before.is(&self)).cloned().unwrap_or_else(|| Arc::new(self))
+    fn shared(self, before: Option<&Arc<Self>>) -> (i32, Arc<Self>) {
+        let since = |first: &Self| i32::try_from(self.window.index().checked_sub(first.window.index())?).ok();
+        let shared =
+            before.filter(|before| before.is(&self)).and_then(|before| Some((since(before)?, before)));
+        match shared {
+            Some((since, before)) => (since, before.clone()),
+            None => (0, Arc::new(self)),
+        }
     }
 
     /// Whether it is made of the very same.

@@ -30,6 +30,7 @@ pub(super) fn set_sums(
 ) -> NamespaceSums {
     let rows = sheet.rows().clone();
     let (mut pods, mut known) = (Vec::new(), Vec::new());
+    let kin = kin.opened();
     for (pod, containers) in kin.pods() {
         let entity = rows.pair(pod.row()).map(|(entity, _)| rows.names(entity));
         let Some([Some(namespace), ..]) = entity else { continue };
@@ -167,6 +168,7 @@ pub(super) fn set_node(sheet: &mut Sheet, kin: &Kin, inventory: &NodeInventory) 
         M::EphemeralStorageRequest,
         M::EphemeralStorageLimit,
     ];
+    let kin = kin.opened();
     for metric in summed {
         let of_pod = |column: View<'_>| {
             kin.pods().filter_map(|(pod, _)| column.get(pod.row())).fold(0, u64::saturating_add)
