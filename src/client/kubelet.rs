@@ -238,6 +238,11 @@ impl Ask {
             }
         }
         if status == 200 {
+            // The client takes the end of a connection for that of a body.
+            let is_plain = response.headers().get(header::CONTENT_ENCODING).is_none();
+            if let Some(length) = announced.filter(|length| is_plain && *length > body.len()) {
+                return Err(FetchError::CutOff(format!("{} of {length} bytes came", body.len())));
+            }
             self.last.set(body.len());
             return Ok(Fetched { body, date });
         }

@@ -50,6 +50,8 @@ pub enum Manner {
     HangInBody(usize),
     /// The headers and so many bytes of the body, then the connection is closed.
     CutAfter(usize),
+    /// The body, told as so many bytes longer than it is; then the connection is closed.
+    LessThanTold(usize),
     /// The body in pieces of so many bytes, with a pause before each.
     Drip(usize, Duration),
     /// The connection is closed without a byte.

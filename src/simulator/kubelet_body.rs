@@ -20,12 +20,10 @@ pub(super) fn body(mut response: HttpResponseBuilder, body: Bytes, manner: Manne
         Manner::HangInBody(sent) => {
             response.streaming(pieces([body.slice(..sent.min(body.len()))]).chain(stream::pending()))
         }
-        Manner::CutAfter(sent) => {
-            let cut = stream::once(async {
-                tokio::time::sleep(BEFORE_CUT).await;
-                Err(broken())
-            });
-            response.streaming(pieces([body.slice(..sent.min(body.len()))]).chain(cut))
+        Manner::CutAfter(sent) => response.streaming(cut(body.slice(..sent.min(body.len())))),
+        Manner::LessThanTold(by) => {
+            let told = u64::try_from(body.len().saturating_add(by)).unwrap_or(u64::MAX);
+            response.no_chunking(told).streaming(cut(body))
         }
         // An error before the first piece closes the connection before the headers are flushed.
         Manner::CloseConnection => response.streaming(stream::iter([Err::<Bytes, _>(broken())])),
@@ -50,6 +48,14 @@ pub(super) fn body(mut response: HttpResponseBuilder, body: Bytes, manner: Manne
 
 fn pieces<const N: usize>(pieces: [Bytes; N]) -> impl Stream<Item = io::Result<Bytes>> {
     stream::iter(pieces.map(Ok))
+}
+
+/// These bytes, then the end of the connection.
+fn cut(body: Bytes) -> impl Stream<Item = io::Result<Bytes>> {
+    pieces([body]).chain(stream::once(async {
+        tokio::time::sleep(BEFORE_CUT).await;
+        Err(broken())
+    }))
 }
 
 fn broken() -> io::Error {

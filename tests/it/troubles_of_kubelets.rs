@@ -15,6 +15,7 @@ fn answer(ask: &KubeletRequest) -> KubeletAnswer {
         2 => KubeletAnswer::json(r#"{"kind":"Status","code":200}"#),
         3 => KubeletAnswer::json("{}").given(Manner::CloseConnection),
         4 => KubeletAnswer::json("[1"),
+        5 => KubeletAnswer::json(r#"{"node":{"nodeName":"n5"},"pods":[]}"#).given(Manner::LessThanTold(10)),
         _ => KubeletAnswer::status(503, "upstream connect error"),
     }
 }
@@ -22,9 +23,9 @@ fn answer(ask: &KubeletRequest) -> KubeletAnswer {
 #[actix_web::test]
 async fn what_stands_between_a_kubelet_and_here_is_told() {
     let api = ApiServer::start().unwrap();
-    let addresses: Vec<IpAddr> = (1..=5).map(|last| IpAddr::from([127, 85, 0, last])).collect();
+    let addresses: Vec<IpAddr> = (1..=6).map(|last| IpAddr::from([127, 85, 0, last])).collect();
     let kubelets = Kubelets::start(&addresses, Arc::new(answer)).unwrap();
-    for last in 1..=5 {
+    for last in 1..=6 {
         api.apply(Kind::Node, node(&format!("n{last}"), &format!("127.85.0.{last}"), "True"));
     }
     let (url, port) = (api.url(), kubelets.port());
@@ -38,9 +39,10 @@ async fn what_stands_between_a_kubelet_and_here_is_told() {
             .to_owned(),
         format!("the answer was cut off: the connection was closed before an answer; {cuts}"),
         format!("the body is no JSON object, or was cut off: EOF while parsing a list at line 1 column 2; {cuts}"),
+        format!("the answer was cut off: 36 of 46 bytes came; {cuts}"),
         "status 503: upstream connect error; look at the kubelet's log on that node".to_owned(),
     ];
-    let said: Vec<String> = (1..=5)
+    let said: Vec<String> = (1..=6)
         .zip(said)
         .map(|(last, what)| format!("node n{last}: 127.85.0.{last}:{port}: {what}"))
         .collect();
