@@ -10,6 +10,7 @@ use heapster::model::pool::Pool;
 use heapster::model::resources::Packed;
 use heapster::model::time::Timestamp;
 use heapster::model::uid::Uid;
+use heapster::rollup::history::Form;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,6 +30,18 @@ fn facts_are_small() {
     assert_eq!(size_of::<PodFacts>(), pod);
     // An allocator gives 112 for one byte more.
     assert_eq!(size_of::<PodFacts>() + 2 * size_of::<usize>(), 96);
+    // Every node has thirty.
+    assert_eq!(size_of::<Form>(), 6 * size_of::<u64>());
+}
+
+#[test]
+fn nodes_share_what_many_have() {
+    let mut inventory = Inventory::default();
+    for name in ["n1", "n2"] {
+        inventory.node(Change::Applied(node(name)));
+    }
+    let [one, two] = ["n1", "n2"].map(|name| inventory.of_node(&name.into()).unwrap().node);
+    assert!(one.labels.is(&two.labels) && Name::ptr_eq(&one.name, &one.hostname));
 }
 
 #[test]
