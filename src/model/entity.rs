@@ -1,7 +1,6 @@
 //! Whom a metric is of. Structured keys, never joined strings; how they look on a wire is left to `wire`.
 
-use super::list::List;
-use super::pool::Pool;
+pub use super::labels::Labels;
 use std::fmt;
 
 /// A name that many keys share: node, namespace, pod, container. Cloning is cheap, and a holder takes 8 bytes: the length
@@ -123,52 +122,5 @@ impl fmt::Display for EntityRef<'_> {
                 write!(f, "namespace:{namespace}/pod:{pod}/container:{container}")
             }
         }
-    }
-}
-
-/// A label and its value.
-pub type Pair = (Name, Name);
-
-/// What tells several values of one metric of one entity apart: sorted pairs of label and value. Cloning is cheap.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Labels(List<Pair>);
-
-impl Labels {
-    /// The set of these pairs, whatever their order.
-    pub fn new<K: Into<Name>, V: Into<Name>>(pairs: impl IntoIterator<Item = (K, V)>) -> Self {
-        let mut pairs: Vec<(Name, Name)> = pairs.into_iter().map(|(k, v)| (k.into(), v.into())).collect();
-        pairs.sort();
-        Self(pairs.into())
-    }
-
-    /// The same set, shared with whoever has it or a part of it.
-    pub fn shared(self, names: &mut Pool<Name>, sets: &mut Pool<List<Pair>>) -> Self {
-        let pairs = self.0.iter().map(|(label, value)| (names.share(label), names.share(value)));
-        Self(sets.share(&pairs.collect()))
-    }
-
-    /// Whether it is the very same set, not only an equal one.
-    pub fn is(&self, other: &Self) -> bool {
-        self.0.is(&other.0)
-    }
-
-    /// Has the pools know the set and its names, so that what is shared by them later is shared with this.
-    pub fn lend(&self, names: &mut Pool<Name>, sets: &mut Pool<List<Pair>>) {
-        for (label, value) in self.0.iter() {
-            names.share(label);
-            names.share(value);
-        }
-        sets.share(&self.0);
-    }
-
-    /// The value of a label.
-    pub fn get(&self, label: &str) -> Option<&str> {
-        let at = self.0.binary_search_by(|(key, _)| (**key).cmp(label)).ok()?;
-        self.0.get(at).map(|(_, value)| &**value)
-    }
-
-    /// The pairs, sorted by label.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(k, v)| (&**k, &**v))
     }
 }

@@ -5,6 +5,7 @@ pub mod amount;
 pub mod entity;
 pub mod inventory;
 pub mod label_copier;
+pub mod labels;
 pub mod list;
 pub mod metric;
 pub mod past;

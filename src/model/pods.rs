@@ -2,7 +2,7 @@
 //! [`super::inventory`].
 
 use super::amount::Amount;
-use super::entity::{Name, Pair};
+use super::entity::{Labels, Name};
 use super::inventory::{ContainerFacts, NodeFacts, PodFacts};
 use super::list::List;
 use super::pool::Pool;
@@ -89,7 +89,7 @@ impl FromIterator<Arc<PodFacts>> for Pods {
 #[derive(Debug, Default)]
 pub(super) struct Shared {
     names: Pool<Name>,
-    labels: Pool<List<Pair>>,
+    labels: Pool<Labels>,
     containers: Pool<List<ContainerFacts>>,
     restarts: Pool<List<Amount>>,
 }
@@ -102,7 +102,7 @@ impl Shared {
             name: names.share(&node.name),
             hostname: names.share(&node.hostname),
             host_id: names.share(&node.host_id),
-            labels: node.labels.shared(names, &mut self.labels),
+            labels: self.labels.share(&node.labels),
             ..node
         }
     }
@@ -120,7 +120,7 @@ impl Shared {
         PodFacts {
             namespace: names.share(&pod.namespace),
             node: pod.node.map(|node| names.share(&node)),
-            labels: pod.labels.shared(names, &mut self.labels),
+            labels: self.labels.share(&pod.labels),
             containers: self.containers.share(&containers),
             restarts: self.restarts.share(&pod.restarts),
             name: before.map_or(pod.name, |before| before.name.clone()),

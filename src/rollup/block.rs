@@ -3,6 +3,7 @@
 
 use super::layout::words_for;
 pub use super::layout::{Layout, RowSet};
+use super::narrow::Narrow;
 use super::pack::Column;
 use super::packer::{Packer, is_steady};
 pub use super::rows::{Row, Rows};
@@ -50,7 +51,7 @@ pub struct Block {
     pub(super) moving: Box<[u8]>,
     /// Where each column begins, in `steady` the first ones, in `moving` those behind: whoever reads a few values need
     /// not go through all the columns before.
-    pub(super) starts: Box<[u32]>,
+    pub(super) starts: Narrow,
 }
 
 /// Milliseconds from a start to the scrape, as Heapster told them. None for a start after it.
@@ -119,7 +120,7 @@ impl Block {
     fn column_at(&self, at: usize) -> Option<Located<'_>> {
         let (_, present) = self.layout.column(at)?;
         let bytes: &[u8] = if at < self.layout.steady { &self.steady } else { &self.moving };
-        let start = usize::try_from(*self.starts.get(at)?).ok()?;
+        let start = self.starts.get(at)?;
         let (column, _) = Column::split(bytes.get(start..)?, present.len())?;
         Some(Located { present, column })
     }

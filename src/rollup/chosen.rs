@@ -3,9 +3,8 @@
 
 use super::block::{Row, Rows};
 use super::node::{Answer, MAX_ROWS, Tally};
-use crate::model::entity::{Entity, Labels, Name, Pair};
+use crate::model::entity::{Entity, Labels, Name};
 use crate::model::inventory::NodeInventory;
-use crate::model::list::List;
 use crate::model::metric::Metric;
 use crate::model::pool::Pool;
 use crate::model::report::{Part, Subject};
@@ -139,8 +138,7 @@ fn places(rows: &Rows, chosen: &[Chosen<'_>], answer: &Answer<'_>) -> Option<Vec
 /// Makes labels, those of each part once, and shares with the table before what is in that.
 #[derive(Default)]
 struct Labeller<'a> {
-    names: Pool<Name>,
-    sets: Pool<List<Pair>>,
+    sets: Pool<Labels>,
     made: Map<Part<'a>, Option<Labels>>,
 }
 
@@ -148,14 +146,14 @@ impl<'a> Labeller<'a> {
     fn with(before: Option<&Rows>) -> Self {
         let mut labeller = Self::default();
         for labels in before.iter().flat_map(|rows| rows.labels()) {
-            labels.lend(&mut labeller.names, &mut labeller.sets);
+            labeller.sets.share(labels);
         }
         labeller
     }
 
     fn labels(&mut self, part: Part<'a>) -> Option<Labels> {
-        let (names, sets) = (&mut self.names, &mut self.sets);
-        self.made.entry(part).or_insert_with(|| Some(part.labels()?.shared(names, sets))).clone()
+        let sets = &mut self.sets;
+        self.made.entry(part).or_insert_with(|| Some(sets.share(&part.labels()?))).clone()
     }
 }
 

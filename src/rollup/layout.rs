@@ -1,6 +1,7 @@
 //! Which rows of a block have a value of which metric. Whose the rows are is left to [`super::rows`], the values to
 //! [`super::block`].
 
+use super::narrow::Narrow;
 use super::pack::Column;
 use super::packer::is_steady;
 use super::rows::{Row, Rows};
@@ -153,7 +154,7 @@ impl Layout {
     }
 
     /// Where each column begins in a block's bytes. None where they end before the last does.
-    pub(super) fn starts(&self, steady: &[u8], moving: &[u8]) -> Option<Box<[u32]>> {
+    pub(super) fn starts(&self, steady: &[u8], moving: &[u8]) -> Option<Narrow> {
         let (mut whole, mut rest) = (steady, steady);
         let starts = self.columns().enumerate().map(|(at, (_, present))| {
             if at == self.steady {
@@ -163,7 +164,7 @@ impl Layout {
             rest = Column::split(rest, present.len())?.1;
             Some(start)
         });
-        starts.collect()
+        Some(Narrow::of(&starts.collect::<Option<Vec<u32>>>()?))
     }
 
     /// How many values a block of this layout has.

@@ -3,6 +3,7 @@
 
 use super::block::{Block, Rows};
 use super::layout::Columns;
+use super::narrow::Narrow;
 use super::pack::pack;
 use crate::model::inventory::NodeInventory;
 use crate::model::metric::{Metric, MetricKey};
@@ -32,7 +33,7 @@ impl<'p> Packer<'p> {
         });
         let (columns, steady) = (Columns::default(), Vec::new());
         let moving = Vec::with_capacity(previous.map_or(1_024, |previous| previous.moving.len() + 256));
-        let starts = Vec::with_capacity(previous.map_or(64, |previous| previous.starts.len() + 4));
+        let starts = Vec::with_capacity(previous.map_or(64, |previous| previous.layout.columns().len() + 4));
         Self { rows, previous, same, columns, count: 0, first_moving: 0, steady, moving, starts }
     }
 
@@ -79,7 +80,7 @@ impl<'p> Packer<'p> {
             Some(previous) if *previous.steady == *self.steady => previous.steady.clone(),
             _ => self.steady.into(),
         };
-        let (moving, starts) = (self.moving.into(), self.starts.into());
+        let (moving, starts) = (self.moving.into(), Narrow::of(&self.starts));
         Block { window, scraped_at, layout, facts, steady, moving, starts }
     }
 }

@@ -3,7 +3,6 @@
 
 use super::block::{Block, Row};
 use super::cluster::Batch;
-use crate::model::entity::Labels;
 use crate::model::inventory::{ContainerFacts, NodeInventory, PodFacts};
 use crate::model::metric::MetricKey;
 use std::ops::Range;
@@ -111,12 +110,10 @@ impl Batch {
 
 /// About how many bytes of memory the facts of a node's pods take; what is shared with other nodes is left out.
 fn facts_bytes(facts: &NodeInventory) -> usize {
-    let labels =
-        |labels: &Labels| labels.iter().map(|(key, value)| key.len() + value.len() + 32).sum::<usize>();
     let container = |facts: &ContainerFacts| size_of_val(facts) + facts.name.len() + facts.image.len();
     let pod = |facts: &PodFacts| {
         let containers = facts.containers.iter().map(container).sum::<usize>();
-        size_of_val(facts) + facts.name.len() + facts.uid.more_bytes() + labels(&facts.labels) + containers
+        size_of_val(facts) + facts.name.len() + facts.uid.more_bytes() + facts.labels.bytes() + containers
     };
-    size_of_val(facts) + labels(&facts.node.labels) + facts.pods.iter().map(|facts| pod(facts)).sum::<usize>()
+    size_of_val(facts) + facts.node.labels.bytes() + facts.pods.iter().map(|facts| pod(facts)).sum::<usize>()
 }

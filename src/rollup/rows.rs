@@ -269,7 +269,7 @@ impl Rows {
     pub fn bytes(&self) -> usize {
         let fixed = size_of_val(&*self.names) + size_of_val(&*self.labels) + self.numbers.bytes();
         let names = self.names.iter().map(|name| name.len());
-        let labels = self.labels.iter().flat_map(Labels::iter).map(|(key, value)| key.len() + value.len());
+        let labels = self.labels.iter().map(Labels::bytes);
         fixed + names.sum::<usize>() + labels.sum::<usize>()
     }
 

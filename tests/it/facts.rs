@@ -2,7 +2,7 @@
 
 use crate::handmade::{container, node, pod, resources};
 use heapster::model::amount::Amount;
-use heapster::model::entity::{Labels, Name, Pair};
+use heapster::model::entity::{Labels, Name};
 use heapster::model::inventory::{Change, ContainerFacts, Inventory, PodFacts, Resources};
 use heapster::model::list::List;
 use heapster::model::pods::Pods;
@@ -93,6 +93,17 @@ fn amount() -> impl Strategy<Value = Option<u64>> {
     ]
 }
 
+/// Texts of every length that is told in another way, and the label that is the usual one.
+fn label() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "[a-c]{0,2}",
+        "\\PC{0,9}",
+        Just("resource_id".to_owned()),
+        "[a-b]{253,256}",
+        Just("é".repeat(300))
+    ]
+}
+
 proptest! {
     #![proptest_config(crate::handmade::cases(2_000))]
 
@@ -151,6 +162,28 @@ proptest! {
     }
 
     #[test]
+    fn labels_are_as_their_pairs(
+        a in prop::collection::vec((label(), label()), 0..4),
+        b in prop::collection::vec((label(), label()), 0..4),
+    ) {
+        let sorted = |pairs: &[(String, String)]| {
+            let mut sorted = pairs.to_vec();
+            sorted.sort();
+            sorted
+        };
+        let (one, other) = (Labels::new(a.clone()), Labels::new(b.clone()));
+        let (a, b) = (sorted(&a), sorted(&b));
+        prop_assert!(one.iter().eq(a.iter().map(|(label, value)| (&**label, &**value))));
+        prop_assert_eq!((one == other, one.cmp(&other)), (a == b, a.cmp(&b)));
+        for (label, _) in &b {
+            let held = a.iter().find(|(key, _)| key == label).map(|(_, value)| &**value);
+            prop_assert_eq!(one.get(label), held);
+        }
+        let mut pool: Pool<Labels> = Pool::default();
+        prop_assert!(pool.share(&one).is(&one) && pool.share(&Labels::new(a)).is(&one));
+    }
+
+    #[test]
     fn lists_are_as_their_elements(a: Vec<u8>, b: Vec<u8>) {
         let (one, other) = (List::from(a.clone()), b.iter().copied().collect::<List<u8>>());
         prop_assert_eq!((&*one, &*other), (&a[..], &b[..]));
@@ -162,8 +195,8 @@ proptest! {
 
 #[test]
 fn lists_that_nobody_has_any_more_are_not_kept() {
-    let mut pool: Pool<List<Pair>> = Pool::default();
-    let list = |n: usize| List::from([("name".into(), Name::from(n.to_string()))]);
+    let mut pool: Pool<List<Name>> = Pool::default();
+    let list = |n: usize| List::from([Name::from(n.to_string())]);
     let kept = pool.share(&list(0));
     for n in 1..10_000 {
         pool.share(&list(n));
