@@ -47,12 +47,10 @@ pub struct ContainerFacts {
     pub name: Name,
     /// Its image as the spec names it.
     pub image: Name,
-    /// What it requests.
+    /// What it requests, other resources than those that the model knows by name among it.
     pub requests: Packed,
     /// Its limits.
     pub limits: Packed,
-    /// Requests for resources that the model does not know by name, in whole units: `nvidia.com/gpu`.
-    pub other_requests: List<(Name, u64)>,
 }
 
 /// A pod.

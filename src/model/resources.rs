@@ -1,7 +1,8 @@
-//! Amounts of the resources that the model knows by name, to be read and to be kept. Whose they are is left to
-//! [`super::inventory`].
+//! Amounts of resources, to be read and to be kept. Whose they are is left to [`super::inventory`].
 
 use super::amount::Amount;
+use super::entity::Name;
+use super::list::List;
 use std::fmt;
 
 /// Amounts of the resources that the model knows by name.
@@ -15,15 +16,21 @@ pub struct Resources {
     pub ephemeral_storage: Amount,
 }
 
-/// The same in 16 bytes instead of 24: every container has two.
+/// The same and amounts of other resources, in 16 bytes as long as there is nothing odd: every container has two.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Packed(Form);
 
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Form {
     Short([Short; 3]),
-    /// Where an amount is too odd.
-    Whole(Box<Resources>),
+    /// Where an amount is too odd, or others are there.
+    Whole(Box<Whole>),
+}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Whole {
+    known: Resources,
+    others: List<(Name, u64)>,
 }
 
 /// One more than an amount's digits in binary without the zeros behind them, and how many those are; nothing for none.
@@ -50,14 +57,29 @@ fn lengthened(short: Short) -> Amount {
 }
 
 impl Packed {
-    /// The amounts.
+    /// The same with amounts of resources that the model does not know by name, in whole units: `nvidia.com/gpu`.
+    #[must_use]
+    pub fn with(self, others: impl Into<List<(Name, u64)>>) -> Self {
+        let (known, others) = (self.get(), others.into());
+        if others.is_empty() { known.into() } else { Self(Form::Whole(Box::new(Whole { known, others }))) }
+    }
+
+    /// The amounts of resources that the model does not know by name.
+    pub fn others(&self) -> &[(Name, u64)] {
+        match &self.0 {
+            Form::Short(_) => &[],
+            Form::Whole(whole) => &whole.others,
+        }
+    }
+
+    /// The amounts of those that it knows.
     pub fn get(&self) -> Resources {
         match &self.0 {
             Form::Short(short) => {
                 let [cpu, memory, ephemeral_storage] = short.map(lengthened);
                 Resources { cpu, memory, ephemeral_storage }
             }
-            Form::Whole(whole) => **whole,
+            Form::Whole(whole) => whole.known,
         }
     }
 }
@@ -67,7 +89,7 @@ impl From<Resources> for Packed {
         let Resources { cpu, memory, ephemeral_storage } = resources;
         match [cpu, memory, ephemeral_storage].map(shortened) {
             [Some(cpu), Some(memory), Some(storage)] => Self(Form::Short([cpu, memory, storage])),
-            _ => Self(Form::Whole(Box::new(resources))),
+            _ => Self(Form::Whole(Box::new(Whole { known: resources, others: List::default() }))),
         }
     }
 }
@@ -80,6 +102,6 @@ impl Default for Packed {
 
 impl fmt::Debug for Packed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.get().fmt(f)
+        (self.get(), self.others()).fmt(f)
     }
 }

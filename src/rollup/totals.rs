@@ -105,7 +105,7 @@ impl<'a> Told<'a> {
     fn of(at: At, pod: &'a PodFacts) -> Option<Self> {
         let facts = at.container(pod)?;
         let (requests, limits) = (facts.requests.get(), facts.limits.get());
-        let (restarts, others) = (at.restarts(pod), &*facts.other_requests);
+        let (restarts, others) = (at.restarts(pod), facts.requests.others());
         Some(Self { row: at.row(), requests, limits, restarts, others })
     }
 }

@@ -8,6 +8,7 @@ use crate::model::amount::Amount;
 use crate::model::entity::{Labels, Name};
 use crate::model::inventory::{ContainerFacts, NamespaceFacts, NodeFacts, PodFacts, Resources, Unusable};
 use crate::model::list;
+use crate::model::resources::Packed;
 use crate::model::time::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::{ClusterResourceScope, NamespaceResourceScope};
@@ -269,9 +270,8 @@ impl ApiPod {
             let facts = ContainerFacts {
                 name: name.as_str().into(),
                 image: container.image.get().map(String::as_str).unwrap_or_default().into(),
-                requests: resources(requests).into(),
+                requests: Packed::from(resources(requests)).with(other_requests(requests)),
                 limits: resources(requirements.and_then(|r| r.limits.get())).into(),
-                other_requests: other_requests(requests),
             };
             Some((facts, Amount::from(restarts(name))))
         });

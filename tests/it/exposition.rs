@@ -6,6 +6,7 @@ use heapster::model::entity::Name;
 use heapster::model::inventory::Resources;
 use heapster::model::metric::Metric;
 use heapster::model::report::{Part, Report, Subject};
+use heapster::model::resources::Packed;
 use heapster::rollup::latest::{Latest, Recent};
 use heapster::wire::exposition::{Asked, Format, exposition};
 use heapster::wire::prometheus_names::Level;
@@ -18,8 +19,8 @@ use std::sync::Arc;
 fn latest(names: [&str; 4]) -> Latest {
     let [host, namespace, name, inner] = names;
     let mut facts = container(inner);
-    facts.requests = Resources { cpu: 250.into(), ..Resources::default() }.into();
-    facts.other_requests = [("nvidia.com/gpu".into(), 2)].into();
+    let cpu = Resources { cpu: 250.into(), ..Resources::default() };
+    facts.requests = Packed::from(cpu).with([("nvidia.com/gpu".into(), 2)]);
     let known = inventory(node(host), [pod(namespace, name, [facts])]);
     let mut report = Report::default();
     report.begin(Subject::Node, Part::Whole);

@@ -24,7 +24,7 @@ fn facts_are_small() {
     assert_eq!(size_of::<Labels>(), size_of::<usize>());
     assert_eq!((size_of::<Uid>(), size_of::<Packed>()), (16, 16));
     let pointers = |count| count * size_of::<usize>();
-    assert_eq!(size_of::<ContainerFacts>(), pointers(3) + 2 * size_of::<Packed>());
+    assert_eq!(size_of::<ContainerFacts>(), pointers(2) + 2 * size_of::<Packed>());
     let host_network = size_of::<u64>();
     let pod = pointers(6) + size_of::<Uid>() + size_of::<Timestamp>() + host_network;
     assert_eq!(size_of::<PodFacts>(), pod);
@@ -136,6 +136,10 @@ proptest! {
         prop_assert_eq!((packed.get(), packed.clone()), (resources, packed.get().into()));
         let more = Resources { cpu: amounts[0].map_or(0, |cpu| cpu / 2 + 1).into(), ..resources };
         prop_assert_eq!(packed == more.into(), resources == more);
+        let others = [("nvidia.com/gpu".into(), amounts[1].unwrap_or(1))];
+        let both = packed.clone().with(others.clone());
+        prop_assert_eq!((both.get(), both.others(), packed.others()), (resources, &others[..], &[][..]));
+        prop_assert!(both != packed && both.with([]) == packed);
     }
 
     /// Each a pod that comes or, with its restarts other, changes; or that goes.
@@ -207,9 +211,8 @@ fn lists_that_nobody_has_any_more_are_not_kept() {
 
 fn replica(n: u64, restarts: impl IntoIterator<Item = u64>) -> PodFacts {
     let of = |name| ContainerFacts {
-        requests: resources(100, 1 << 28, 0).into(),
+        requests: Packed::from(resources(100, 1 << 28, 0)).with([("nvidia.com/gpu".into(), 2)]),
         limits: resources(200, 3_000_000_001, 0).into(),
-        other_requests: [("nvidia.com/gpu".into(), 2)].into(),
         ..container(name)
     };
     PodFacts {

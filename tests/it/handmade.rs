@@ -60,7 +60,6 @@ pub fn container(name: &str) -> ContainerFacts {
         image: "registry.example/image:1".into(),
         requests: Packed::default(),
         limits: Packed::default(),
-        other_requests: List::default(),
     }
 }
 

@@ -148,7 +148,7 @@ fn pods_say_what_their_json_says() {
             let known = ["cpu", "memory", "ephemeral-storage"];
             let requests = of["resources"]["requests"].as_object().into_iter().flatten();
             let other = requests.filter(|(resource, _)| !known.contains(&resource.as_str())).count();
-            assert_eq!(container.other_requests.len(), other, "{name}");
+            assert_eq!(container.requests.others().len(), other, "{name}");
             let statuses =
                 list(&item, "/status/containerStatuses").chain(list(&item, "/status/initContainerStatuses"));
             let own = statuses.into_iter().find(|status| status["name"] == of["name"]);
@@ -269,7 +269,7 @@ fn extended_resources_are_kept_in_whole_units() {
     });
     let facts = serde_json::from_value::<ApiPod>(pod).unwrap().facts().unwrap();
     let mut other: Vec<_> =
-        facts.containers[0].other_requests.iter().map(|(name, held)| (&**name, *held)).collect();
+        facts.containers[0].requests.others().iter().map(|(name, held)| (&**name, *held)).collect();
     other.sort_unstable();
     assert_eq!(other, [("example.com/half", 1), ("hugepages-2Mi", 4 << 20), ("nvidia.com/gpu", 2)]);
 }

@@ -9,6 +9,7 @@ use heapster::model::entity::Entity;
 use heapster::model::inventory::{ContainerFacts, PodFacts, PodName};
 use heapster::model::metric::{Form, Metric, MetricKey, Value};
 use heapster::model::report::{Part, Report, Subject};
+use heapster::model::resources::Packed;
 use heapster::rollup::node::{Answer, MAX_OTHER_METRICS, MAX_ROWS, Tally, assemble, unknown_pods};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -24,9 +25,8 @@ const LIMITS: [Metric; 3] = [Metric::CpuLimit, Metric::MemoryLimit, Metric::Ephe
 fn enriched_pod() -> [ContainerFacts; 2] {
     let c1 = ContainerFacts { requests: resources(100, 555, 1_000).into(), ..container("c1") };
     let nginx = ContainerFacts {
-        requests: resources(333, 1_000, 2_000).into(),
+        requests: Packed::from(resources(333, 1_000, 2_000)).with([("example.com/resource1".into(), 2)]),
         limits: resources(2_222, 3_333, 5_000).into(),
-        other_requests: [("example.com/resource1".into(), 2)].into(),
         ..container("nginx")
     };
     [c1, nginx]

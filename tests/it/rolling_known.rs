@@ -6,6 +6,7 @@ use heapster::model::amount::Amount;
 use heapster::model::inventory::{ContainerFacts, NodeFacts, NodeInventory, PodFacts};
 use heapster::model::metric::Metric;
 use heapster::model::report::{Part, Report, Subject};
+use heapster::model::resources::Packed;
 use heapster::rollup::block::Block;
 use heapster::rollup::kin::Kin;
 use heapster::rollup::known::Known;
@@ -53,9 +54,9 @@ fn known_pods(of: &[&str]) -> Arc<NodeInventory> {
 fn changed_pods(of: &[&str]) -> Arc<NodeInventory> {
     let changed = |(n, name): (usize, &&str)| {
         let app = ContainerFacts {
-            requests: resources(100 + n as u64, 555, 1_000).into(),
+            requests: Packed::from(resources(100 + n as u64, 555, 1_000))
+                .with([("example.com/resource".into(), n as u64)]),
             limits: resources(2_000, 3_333, 5_000 * n as u64).into(),
-            other_requests: [("example.com/resource".into(), n as u64)].into(),
             ..container("app")
         };
         let more = [container("late"), app, container("aside")].into_iter().skip(n % 2);

@@ -250,7 +250,8 @@ proptest! {
             let known = names.iter().zip(pods).filter(|(_, pod)| pod.known).map(|(name, pod)| {
                 let mut facts = facts(name, pod);
                 let mut containers = facts.containers.to_vec();
-                containers[0].other_requests = [("nvidia.com/gpu".into(), 3)].into();
+                let requests = containers[0].requests.clone();
+                containers[0].requests = requests.with([("nvidia.com/gpu".into(), 3)]);
                 facts.containers = containers.into();
                 facts
             });

@@ -7,6 +7,7 @@ use heapster::model::inventory::{ContainerFacts, NodeFacts, PodFacts};
 use heapster::model::label_copier::LabelCopier;
 use heapster::model::metric::{Metric, MetricKey};
 use heapster::model::report::{Part, Subject};
+use heapster::model::resources::Packed;
 use heapster::rollup::block::Block;
 use heapster::rollup::cluster::Batch;
 use heapster::rollup::points::{Numbered, public};
@@ -37,7 +38,7 @@ fn block(name: &str, n: i64, values: &[u64]) -> (Block, NamespaceSums) {
         ..pod(
             "shop",
             name,
-            [ContainerFacts { other_requests: [("gpu".into(), 2)].into(), ..container("main") }],
+            [ContainerFacts { requests: Packed::default().with([("gpu".into(), 2)]), ..container("main") }],
         )
     };
     let host = NodeFacts {

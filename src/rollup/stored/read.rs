@@ -232,7 +232,6 @@ impl<'a> Reader<'a> {
             image: self.text()?,
             requests: Packed::default(),
             limits: Packed::default(),
-            other_requests: List::default(),
         })
     }
 }
