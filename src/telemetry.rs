@@ -190,7 +190,7 @@ telemetry! {
     last_window: ByLabels<Gauge, 1> = ByLabels::new(["cluster"]), "last_window_timestamp", Some(Unit::Seconds), "End of the last window in which a node answered";
     carried: ByLabels<Gauge, 1> = ByLabels::new(["cluster"]), "window_nodes_carried", None, "Nodes that count in the last window with their values of the one before";
     missing: ByLabels<Gauge, 1> = ByLabels::new(["cluster"]), "window_nodes_missing", None, "Nodes that do not count in the last window";
-    entities: ByLabels<Gauge, 1> = ByLabels::new(["cluster"]), "entities", None, "Entities that have points";
+    entities: ByLabels<Gauge, 1> = ByLabels::new(["cluster"]), "entities", None, "Entities that the newest answers tell of";
     points: ByLabels<Gauge, 1> = ByLabels::new(["cluster"]), "points", None, "Points held";
     blocks: ByLabels<Gauge, 1> = ByLabels::new(["cluster"]), "blocks", None, "Packed blocks held";
     history_bytes: ByLabels<Gauge, 1> = ByLabels::new(["cluster"]), "history", Some(Unit::Bytes), "Bytes of packed values held";
