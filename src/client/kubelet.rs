@@ -238,10 +238,16 @@ impl Ask {
             }
         }
         if status == 200 {
+            let has = |name| response.headers().contains_key(name);
             // The client takes the end of a connection for that of a body.
-            let is_plain = response.headers().get(header::CONTENT_ENCODING).is_none();
-            if let Some(length) = announced.filter(|length| is_plain && *length > body.len()) {
+            if let Some(length) = announced.filter(|length| *length > body.len())
+                && !has(header::CONTENT_ENCODING)
+            {
                 return Err(FetchError::CutOff(format!("{} of {length} bytes came", body.len())));
+            }
+            // And reads nothing of one that ends with its connection.
+            if body.is_empty() && announced.is_none() && !has(header::TRANSFER_ENCODING) {
+                return Err(FetchError::CutOff("it came without its length and not in chunks".to_owned()));
             }
             self.last.set(body.len());
             return Ok(Fetched { body, date });

@@ -4,7 +4,8 @@
 use crate::doctor::{assert_wrong, examined, node};
 use crate::documents::says;
 use heapster::simulator::{ApiServer, Kind, KubeletAnswer, KubeletRequest, Kubelets, Manner};
-use std::net::IpAddr;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{IpAddr, TcpListener};
 use std::sync::Arc;
 
 /// What the kubelet at `127.85.0.<last>` answers.
@@ -20,12 +21,26 @@ fn answer(ask: &KubeletRequest) -> KubeletAnswer {
     }
 }
 
+/// A server of its own for one more address: it tells no length, and its answers end with their connections.
+fn lengthless(address: &str, port: u16) {
+    let listener = TcpListener::bind((address, port)).unwrap();
+    std::thread::spawn(move || {
+        for connection in listener.incoming() {
+            let mut connection = connection.unwrap();
+            let mut asked = BufReader::new(connection.try_clone().unwrap()).lines();
+            while asked.next().is_some_and(|line| !line.unwrap().is_empty()) {}
+            connection.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{\"pods\":[]}").unwrap();
+        }
+    });
+}
+
 #[actix_web::test]
 async fn what_stands_between_a_kubelet_and_here_is_told() {
     let api = ApiServer::start().unwrap();
     let addresses: Vec<IpAddr> = (1..=6).map(|last| IpAddr::from([127, 85, 0, last])).collect();
     let kubelets = Kubelets::start(&addresses, Arc::new(answer)).unwrap();
-    for last in 1..=6 {
+    lengthless("127.85.0.7", kubelets.port());
+    for last in 1..=7 {
         api.apply(Kind::Node, node(&format!("n{last}"), &format!("127.85.0.{last}"), "True"));
     }
     let (url, port) = (api.url(), kubelets.port());
@@ -41,8 +56,9 @@ async fn what_stands_between_a_kubelet_and_here_is_told() {
         format!("the body is no JSON object, or was cut off: EOF while parsing a list at line 1 column 2; {cuts}"),
         format!("the answer was cut off: 36 of 46 bytes came; {cuts}"),
         "status 503: upstream connect error; look at the kubelet's log on that node".to_owned(),
+        format!("the answer was cut off: it came without its length and not in chunks; {cuts}"),
     ];
-    let said: Vec<String> = (1..=6)
+    let said: Vec<String> = (1..=7)
         .zip(said)
         .map(|(last, what)| format!("node n{last}: 127.85.0.{last}:{port}: {what}"))
         .collect();
