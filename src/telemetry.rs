@@ -239,6 +239,7 @@ impl Telemetry {
     pub fn tally(&self, tally: &Tally) {
         let dropped = [
             ("leaf", "broken", tally.broken_leaves),
+            ("entity", "nameless", tally.nameless),
             ("row", "foreign_pod", tally.foreign_rows),
             ("row", "unknown_pod", tally.unknown_rows),
             ("row", "superseded", tally.superseded_rows),

@@ -108,6 +108,8 @@ pub struct Report<'a> {
     custom: Vec<(usize, &'a str, f64)>,
     /// Leaves that were there but were no number, or one that no metric can hold.
     pub broken_leaves: u64,
+    /// Entities and parts without a name: nothing could ask for them.
+    pub nameless: u64,
     /// Whether a pod's own row tells of its pause container alone, so that its containers add to it instead of standing
     /// behind it.
     pub pods_are_pause: bool,

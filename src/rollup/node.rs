@@ -44,6 +44,8 @@ pub struct Answer<'a> {
 pub struct Tally {
     /// Leaves that were no number, or none that a metric can hold.
     pub broken_leaves: u64,
+    /// Entities and parts without a name.
+    pub nameless: u64,
     /// Rows of pods bound to another node.
     pub foreign_rows: u64,
     /// Rows of pods that the API server does not know.
@@ -104,7 +106,8 @@ pub struct Placed {
 /// Makes the block, where `found` is where its rows stand in the table of the block before, if that is known. With it
 /// comes where they stand.
 pub fn assemble_at(answer: &Answer<'_>, found: Option<Placed>) -> (Assembled, Placed) {
-    let mut tally = Tally { broken_leaves: answer.report.broken_leaves, ..Tally::default() };
+    let Report { broken_leaves, nameless, .. } = *answer.report;
+    let mut tally = Tally { broken_leaves, nameless, ..Tally::default() };
     if answer.report.claimed_node.is_some_and(|claimed| *claimed != *answer.inventory.node.name) {
         tally.other_node_claimed = 1;
     }

@@ -85,3 +85,34 @@ fn several_numbers_of_several_lines_may_be_too_large() {
         assert_eq!(told, Some((expected.to_vec(), vec![Some(5); 3], broken)), "{usages:?}");
     }
 }
+
+/// Whoever has no name cannot be asked for: that is counted, and costs its neighbours nothing.
+#[test]
+fn what_has_no_name_is_counted() {
+    let pod = |reference: &str, inner: &str| format!("{{\"podRef\":{reference},\"swap\":{{}}{inner}}}");
+    let named = r#"{"namespace":"shop","name":"cart"}"#;
+    let inner = r#","containers":[{"name":""},{},{"name":"app"},null],"volume":[{"name":"","usedBytes":1},{"name":"data"}]"#;
+    let of_pods = [
+        pod(named, inner),
+        pod(r#"{"namespace":"shop","name":""}"#, r#","containers":[{"name":"app"}]"#),
+        pod(r#"{"namespace":"","name":"cart"}"#, ""),
+        "{}".to_owned(),
+        "null".to_owned(),
+    ];
+    let body = format!(r#"{{"node":{{"systemContainers":[{{"name":""}}]}},"pods":[{}]}}"#, of_pods.join(","));
+    let mut told = None;
+    read(body.as_bytes(), |report| {
+        let rows: Vec<String> =
+            report.rows().iter().map(|row| format!("{:?} {:?}", row.subject, row.part)).collect();
+        told = Some((rows, report.nameless, report.broken_leaves));
+    })
+    .unwrap();
+    let rows = [
+        "Node Whole",
+        r#"Pod("shop", "cart") Whole"#,
+        r#"Pod("shop", "cart") Resource("Volume:", "data")"#,
+        r#"Container("shop", "cart", "app") Whole"#,
+    ];
+    // A container of the node, two and a volume of the pod that has a name, and three pods.
+    assert_eq!(told, Some((rows.map(str::to_owned).to_vec(), 1 + 2 + 1 + 3, 0)));
+}

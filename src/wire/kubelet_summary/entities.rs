@@ -79,6 +79,7 @@ impl<'a> Summary<'a> {
         }
         self.custom.extend(draft.custom.drain(..).map(|(name, value)| (since.rows, name, value)));
         self.broken_leaves += draft.broken;
+        self.nameless += draft.nameless;
     }
 
     fn give_back(&mut self, mut draft: Draft<'a>) {
@@ -227,7 +228,10 @@ impl<'a> Elements<'a> for Pods<'_, 'a> {
                 }
                 self.0.write(at, &mut draft, since);
             }
-            _ => self.0.forget(since, broken),
+            _ => {
+                self.0.nameless += u64::from(found == Some(Leaf::Is(())));
+                self.0.forget(since, broken);
+            }
         }
         self.0.give_back(draft);
         Ok(found)
@@ -302,6 +306,8 @@ impl<'a> Elements<'a> for Containers<'_, 'a> {
                 None => Whose::Free(own),
             });
             self.summary.write(at, &mut draft, since);
+        } else {
+            self.summary.nameless += u64::from(found == Some(Leaf::Is(())));
         }
         self.summary.give_back(draft);
         Ok(found)

@@ -23,6 +23,8 @@ pub(super) struct Draft<'a> {
     pub custom: Vec<(Cow<'a, str>, f64)>,
     /// Leaves that are of no use.
     pub broken: u64,
+    /// Parts without a name.
+    pub nameless: u64,
     pub interfaces: Vec<Interface<'a>>,
     pub cpu_time: Leaf<Timestamp>,
     pub memory_time: Leaf<Timestamp>,
@@ -187,7 +189,7 @@ impl<'a> Draft<'a> {
         self.values.clear();
         self.custom.clear();
         (self.cpu_time, self.memory_time) = (Leaf::Absent, Leaf::Absent);
-        (self.used, self.broken) = (None, 0);
+        (self.used, self.broken, self.nameless) = (None, 0, 0);
     }
 }
 

@@ -226,7 +226,10 @@ impl<'a> Elements<'a> for Volumes<'_, 'a> {
         let mut nameless = broken;
         match name(told, &mut nameless) {
             Some(name) => self.0.parts.push((Piece::Volume(name), first..self.0.values.len())),
-            None => self.0.broken = nameless,
+            None => {
+                self.0.broken = nameless;
+                self.0.nameless += u64::from(found == Some(Leaf::Is(())));
+            }
         }
         Ok(found)
     }

@@ -75,6 +75,8 @@ pub struct Summary<'a> {
     values: Vec<(Metric, u64)>,
     custom: Vec<(usize, Cow<'a, str>, f64)>,
     broken_leaves: u64,
+    /// Entities and parts that nobody could ask for.
+    nameless: u64,
     claimed_node: Option<Cow<'a, str>>,
     has_node_or_pods: bool,
     /// Those that are not in use.
@@ -95,6 +97,7 @@ impl Summary<'_> {
             report.push_custom_of(*row, name, *value);
         }
         report.broken_leaves = self.broken_leaves;
+        report.nameless = self.nameless;
         report.claimed_node = self.claimed_node.as_deref();
         report
     }
