@@ -11,7 +11,7 @@ use std::fmt;
 pub struct Labels(List<u8>);
 
 /// The label of nearly every part of an entity: it is kept as [`USUAL`] alone.
-const RESOURCE: &str = "resource_id";
+pub(super) const RESOURCE: &str = "resource_id";
 const USUAL: u8 = 254;
 /// Stands before a length of eight bytes; a shorter text than [`USUAL`] has its length alone before it.
 const LONG: u8 = 255;

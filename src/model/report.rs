@@ -2,6 +2,7 @@
 //! Decoding is left to `wire`, judging and rating to `rollup`.
 
 use super::entity::{EntityRef, Labels};
+use super::labels::RESOURCE;
 use super::metric::Metric;
 use std::borrow::Cow;
 use std::ops::Range;
@@ -83,7 +84,6 @@ impl Part<'_> {
     }
 }
 
-const RESOURCE: &str = "resource_id";
 const INTERFACE: &str = "interface";
 const MAKE: &str = "make";
 const MODEL: &str = "model";

@@ -64,12 +64,12 @@ impl At {
 
 /// The same, opened for one answer.
 #[derive(Debug)]
-pub(super) struct Opened {
+pub(super) struct Relatives {
     pods: Vec<(At, Range<usize>)>,
     containers: Vec<At>,
 }
 
-impl Opened {
+impl Relatives {
     /// Every pod and its containers, by namespace and name.
     pub fn pods(&self) -> impl Iterator<Item = (At, &[At])> {
         let own = |range: &Range<usize>| self.containers.get(range.clone()).unwrap_or_default();
@@ -129,7 +129,7 @@ impl Kin {
     }
 
     /// To be looked through more than once.
-    pub(super) fn opened(&self) -> Opened {
+    pub(super) fn opened(&self) -> Relatives {
         let mut numbers = (0..).map_while(|at| self.numbers.get(at));
         let (mut pods, mut end) = (Vec::with_capacity(self.count), 0);
         for _ in 0..self.count {
@@ -139,6 +139,6 @@ impl Kin {
         }
         let mut containers = Vec::with_capacity(end);
         containers.extend(std::iter::from_fn(|| At::told(&mut numbers)));
-        Opened { pods, containers }
+        Relatives { pods, containers }
     }
 }
